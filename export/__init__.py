@@ -1,0 +1,21 @@
+"""Exporting: a checkpoint, or a module of your own, in; a bundle that a Jetson can build out.
+
+    from latentjet.export import export_module
+
+    export_module(decoder, {"z": torch.randn(2, 20)}, "decoder.bundle")
+
+Contents
+    graphs.py   which methods of each model become graphs: names, axes, tolerances
+    fold.py     exact rewrites of a model before it is traced
+    to_onnx.py  module -> ONNX at the target's opset
+    lower.py    exact rewrites of an ONNX graph from the exporter's opset to the target's
+    target.py   what a target can run, and what to do about a node that it cannot
+    pack.py     reference vectors, manifest, writing, verifying
+"""
+
+
+def export_module(module, example_inputs, path, **options):
+    """Export a module of your own to a bundle; see :func:`latentjet.export.pack.export_module`."""
+    from .pack import export_module as run
+
+    return run(module, example_inputs, path, **options)

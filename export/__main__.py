@@ -1,0 +1,39 @@
+"""latentjet export: the command line."""
+
+import argparse
+import sys
+
+
+def make_parser():
+    parser = argparse.ArgumentParser(
+        prog="latentjet export", description="A checkpoint -> a bundle of ONNX graphs that the target can run, verified."
+    )
+    parser.add_argument("checkpoint", metavar="CHECKPOINT", help="what `latentjet train --out` wrote")
+    parser.add_argument("bundle", metavar="BUNDLE", help="a folder to make, or a .zip")
+    parser.add_argument("--target", default="tx2", help="what to export for (default tx2)")
+    parser.add_argument("--overwrite", action="store_true", help="replace BUNDLE if it exists")
+    return parser
+
+
+def main(argv=None):
+    args = make_parser().parse_args(argv)
+    from ..runtime.__main__ import describe
+    from ..runtime.errors import LatentjetError
+    from ..train.errors import TrainError
+    from .pack import export_checkpoint
+
+    try:
+        bundle = export_checkpoint(args.checkpoint, args.bundle, args.target, args.overwrite, progress)
+    except (LatentjetError, TrainError) as error:
+        print(f"latentjet export: {error}", file=sys.stderr)
+        return 1
+    print(describe(bundle))
+    return 0
+
+
+def progress(line):
+    print(line, file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

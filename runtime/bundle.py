@@ -1,0 +1,233 @@
+"""The bundle: the one thing that training machines hand to boards. This file alone reads and writes it.
+
+A folder, or the same files in one .zip, without subfolders but for plans/ (written on the board that runs them):
+
+    bundle.json     format, family, model {class, arguments}, image [C, H, W], pixels, latent, classes, data,
+                    graphs {name: {file, inputs, outputs, tolerance, nodes, macs, ...}},
+                    files {name: {sha256, bytes}}, made_by
+    NAME.onnx       one graph each: decode, and for flows encode and log_prob
+    reference.npz   GRAPH/NAME: inputs and eager float32 outputs of each graph, same rows
+    weights.npz     the model's weights by name; read only by the eager baseline
+    preview.png     a grid of samples
+
+Every file is named in `files`, and its size and sha256 are compared before it is used. Arrays are read with
+allow_pickle=False; nothing is ever unpickled. File names are plain: letters, digits, dot, dash, underscore.
+
+Format history: 1, the first.
+"""
+
+import hashlib
+import io
+import json
+import os
+import re
+import zipfile
+from typing import NamedTuple
+
+import numpy as np
+
+from . import files
+from .errors import BundleError
+
+FORMAT = 1
+MANIFEST = "bundle.json"
+PLAIN_NAME = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")
+PIXELS = ("rounded", "dequantised")  # x = x8 / 255, or x = (x8 + uniform noise) / 256
+LARGEST_MANIFEST_BYTES = 1 << 24
+
+
+class Tensor(NamedTuple):
+    """One input or output of a graph: name, dtype ("float32"), shape with "batch" for the free axis."""
+
+    name: str
+    dtype: str
+    shape: tuple
+
+
+class Graph(NamedTuple):
+    """One graph of a bundle: its file, inputs and outputs (Tensor), tolerance (largest absolute difference)."""
+
+    name: str
+    file: str
+    inputs: tuple
+    outputs: tuple
+    tolerance: float
+    figures: dict
+
+
+class Bundle:
+    """An opened bundle. manifest: the content of bundle.json; graphs: {name: Graph}; path: where it lies."""
+
+    def __init__(self, path, manifest, read):
+        self.path = path
+        self.manifest = manifest
+        self._read = read
+        try:
+            self.family = manifest["family"]
+            self.classes = list(manifest["classes"])
+            self.image = None if manifest["image"] is None else tuple(manifest["image"])
+            self.pixels = manifest["pixels"]
+            self.latent = manifest["latent"]
+            self.graphs = {name: _graph(name, entry) for name, entry in manifest["graphs"].items()}
+        except (KeyError, TypeError, AttributeError) as error:
+            raise BundleError("{}: {} lacks or garbles {}: export it again".format(path, MANIFEST, error))
+
+    @classmethod
+    def open(cls, path):
+        """Path of a folder or .zip -> Bundle. Raises BundleError; nothing but the manifest is read yet."""
+        path = str(path)
+        if os.path.isdir(path):
+            read = _folder_reader(path)
+        elif os.path.isfile(path):
+            read = _zip_reader(path)
+        else:
+            raise BundleError("{} does not exist: expected a bundle's folder or .zip".format(path))
+        return cls(path, _manifest(path, read(MANIFEST, LARGEST_MANIFEST_BYTES)), read)
+
+    def graph(self, name):
+        """The Graph of that name; raises BundleError that lists those there are."""
+        if name not in self.graphs:
+            known = ", ".join(sorted(self.graphs))
+            raise BundleError("{} has no graph '{}', it has: {}".format(self.path, name, known))
+        return self.graphs[name]
+
+    def read(self, name):
+        """A file's bytes, after its size and sha256 were compared with the manifest."""
+        entry = self.manifest["files"].get(name)
+        if entry is None:
+            raise BundleError("{} lists no file '{}'".format(self.path, name))
+        content = self._read(name, entry["bytes"])
+        digest = hashlib.sha256(content).hexdigest()
+        if digest != entry["sha256"]:
+            raise BundleError(
+                "{}: '{}' was changed: sha256 {}..., expected {}...; copy or export the bundle again".format(
+                    self.path, name, digest[:12], entry["sha256"][:12]
+                )
+            )
+        return content
+
+    def arrays(self, name):
+        """The arrays of an .npz in the bundle, by name. Raises BundleError for pickled objects."""
+        try:
+            with np.load(io.BytesIO(self.read(name)), allow_pickle=False) as stored:
+                return {key: stored[key] for key in stored.files}
+        except (ValueError, OSError, zipfile.BadZipFile, KeyError, EOFError) as error:
+            raise BundleError("{}: '{}' is no plain .npz of arrays: {}".format(self.path, name, error))
+
+    def reference(self, graph):
+        """Graph name -> (inputs, outputs): dicts of arrays with the same number of rows, outputs from eager float32."""
+        described, arrays = self.graph(graph), self.arrays("reference.npz")
+        try:
+            inputs = {tensor.name: arrays["{}/{}".format(graph, tensor.name)] for tensor in described.inputs}
+            outputs = {tensor.name: arrays["{}/{}".format(graph, tensor.name)] for tensor in described.outputs}
+        except KeyError as error:
+            raise BundleError("{}: reference.npz lacks {}: export it again".format(self.path, error))
+        return inputs, outputs
+
+    def verify(self):
+        """Read every file once and compare it with the manifest; raises BundleError for the first that differs."""
+        for name in sorted(self.manifest["files"]):
+            self.read(name)
+
+
+def _graph(name, entry):
+    tensors = [
+        tuple(Tensor(item["name"], item["dtype"], tuple(item["shape"])) for item in entry[side])
+        for side in ("inputs", "outputs")
+    ]
+    return Graph(name, entry["file"], tensors[0], tensors[1], float(entry["tolerance"]), entry.get("figures", {}))
+
+
+def _manifest(path, content):
+    try:
+        manifest = json.loads(content.decode("utf-8"))
+        number = manifest["format"]
+        entries = manifest["files"]
+        names = list(entries) + [graph["file"] for graph in manifest["graphs"].values()]
+        plain = all(isinstance(entries[name]["bytes"], int) and entries[name]["sha256"] for name in entries)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BundleError("{}: {} cannot be understood ({}): export it again".format(path, MANIFEST, error))
+    if number != FORMAT:
+        raise BundleError(
+            "{} has bundle format {}, this latentjet reads {}: {}".format(
+                path, number, FORMAT, "upgrade latentjet" if _newer(number) else "export it again"
+            )
+        )
+    for name in names:
+        if not isinstance(name, str) or not PLAIN_NAME.match(name):
+            raise BundleError("{}: file name {!r} is not plain (letters, digits, . - _): refused".format(path, name))
+    if not plain:
+        raise BundleError("{}: {} lacks sizes or sums of files: export it again".format(path, MANIFEST))
+    return manifest
+
+
+def _newer(number):
+    return isinstance(number, int) and number > FORMAT
+
+
+def _folder_reader(path):
+    def read(name, most_bytes):
+        place = os.path.join(path, name)
+        if os.path.islink(place) or not os.path.isfile(place):
+            raise BundleError("{} lacks the file '{}': copy or export the bundle again".format(path, name))
+        try:
+            with open(place, "rb") as handle:
+                return _limited(path, name, handle, most_bytes, os.path.getsize(place))
+        except OSError as error:
+            raise BundleError("{}: '{}' cannot be read: {}".format(path, name, error.strerror or error))
+
+    return read
+
+
+def _zip_reader(path):
+    try:
+        with zipfile.ZipFile(path) as archive:
+            infos = archive.infolist()
+    except (zipfile.BadZipFile, OSError) as error:
+        raise BundleError("{} is no bundle: neither a folder nor a readable .zip ({})".format(path, error))
+    for info in infos:
+        if not PLAIN_NAME.match(info.filename):
+            raise BundleError("{}: file name {!r} is not plain: refused".format(path, info.filename))
+    sizes = {info.filename: info.file_size for info in infos}
+
+    def read(name, most_bytes):
+        if name not in sizes:
+            raise BundleError("{} lacks the file '{}': copy or export the bundle again".format(path, name))
+        try:
+            with zipfile.ZipFile(path) as archive, archive.open(name) as handle:
+                return _limited(path, name, handle, most_bytes, sizes[name])
+        except (zipfile.BadZipFile, OSError, EOFError) as error:
+            raise BundleError("{}: '{}' cannot be read: {}".format(path, name, error))
+
+    return read
+
+
+def _limited(path, name, handle, most_bytes, size):
+    """Read a file whose size is known; the manifest alone may be shorter than the most it may be."""
+    exact = name != MANIFEST
+    if size > most_bytes or (exact and size != most_bytes):
+        raise BundleError(
+            "{}: '{}' has {} bytes, expected {}: it is truncated or changed; copy or export the bundle again".format(
+                path, name, size, most_bytes
+            )
+        )
+    return handle.read()
+
+
+def write(path, manifest, contents, overwrite=False, verify=None):
+    """Write a bundle in one step: all of it appears at path, or nothing.
+
+    path: a folder, or a file if it ends in .zip; manifest: bundle.json without `format` and `files`;
+    contents: {file name: bytes}; verify: called with the path of the staged folder, may raise to prevent it all.
+    Raises OutputError if path exists (unless overwrite) or cannot be written.
+    """
+    entries = {
+        name: {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)} for name, content in contents.items()
+    }
+    text = json.dumps(dict(manifest, format=FORMAT, files=entries), indent=1, sort_keys=True)
+    with files.staged_folder(str(path), overwrite) as folder:
+        for name, content in [(MANIFEST, text.encode("utf-8"))] + sorted(contents.items()):
+            with open(os.path.join(folder, name), "wb") as handle:
+                handle.write(content)
+        if verify:
+            verify(folder)

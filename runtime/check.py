@@ -1,0 +1,62 @@
+"""Does an engine reproduce the bundle's reference vectors (eager float32), within each graph's tolerance?"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .engine import choose_backend, open_engine
+from .errors import CheckError
+
+
+class Difference(NamedTuple):
+    """One output of one graph: largest and mean absolute difference over so many rows, and what is allowed."""
+
+    graph: str
+    output: str
+    rows: int
+    largest: float
+    mean: float
+    tolerance: float
+
+    @property
+    def passed(self):
+        return self.largest <= self.tolerance  # false for NaN
+
+
+def compare(graph, outputs, reference):
+    """Graph, dicts of arrays by output name -> list of Difference. A value that is not finite counts as infinite."""
+    found = []
+    for tensor in graph.outputs:
+        seen, expected = outputs[tensor.name], reference[tensor.name]
+        if seen.shape != expected.shape:
+            raise CheckError(
+                "graph '{}': output '{}' is {}, expected {}".format(graph.name, tensor.name, seen.shape, expected.shape)
+            )
+        gaps = np.abs(seen.astype(np.float64) - expected)
+        largest = float(gaps.max()) if np.isfinite(seen).all() else float("inf")
+        found.append(Difference(graph.name, tensor.name, len(expected), largest, float(gaps.mean()), graph.tolerance))
+    return found
+
+
+def check(bundle, backend="auto", graphs=None, threads=None):
+    """Bundle -> (backend that was taken, list of Difference), every graph run at several batch sizes.
+
+    Raises CheckError for an output of the wrong shape, BackendError, BundleError.
+    """
+    taken = choose_backend(backend)
+    found = []
+    for name in graphs or sorted(bundle.graphs):
+        inputs, reference = bundle.reference(name)
+        with open_engine(bundle, name, taken, threads) as engine:
+            found.extend(compare(bundle.graph(name), run_in_parts(engine, inputs), reference))
+    return taken, found
+
+
+def run_in_parts(engine, inputs):
+    """Run rows as a batch of one, a batch of two and the rest: the batch is the graph's free axis."""
+    rows = len(next(iter(inputs.values())))
+    edges = [edge for edge in (0, 1, 3) if edge < rows] + [rows]
+    parts = [
+        engine.run(**{name: array[low:high] for name, array in inputs.items()}) for low, high in zip(edges, edges[1:])
+    ]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

@@ -1,0 +1,189 @@
+"""Model: what an application holds. Labels, seeds and temperature in; images out."""
+
+import math
+import numbers
+
+import numpy as np
+
+from .bundle import Bundle
+from .engine import choose_backend, open_engine
+from .errors import BundleError, InputError
+
+
+class Model:
+    """A bundle opened for use; graphs are loaded when first needed. A context manager.
+
+    classes: class names, empty for an unconditional model; image: (C, H, W); latent: size of z;
+    backend: the one that was taken. Images are float32 (N, C, H, W) in [0, 1] unless uint8 is asked for.
+    Not to be shared between threads: load one each.
+    """
+
+    def __init__(self, bundle, backend="auto", threads=None):
+        self.bundle = bundle
+        self.backend = choose_backend(backend)
+        self.threads = threads
+        self.classes, self.image, self.latent = bundle.classes, bundle.image, bundle.latent
+        self._engines = {}
+        self._conditional = any(tensor.name == "labels" for graph in bundle.graphs.values() for tensor in graph.inputs)
+
+    @classmethod
+    def load(cls, path, backend="auto", threads=None):
+        """Path of a bundle -> Model. Raises BundleError, BackendError."""
+        return cls(Bundle.open(path), backend, threads)
+
+    def engine(self, graph):
+        """The Engine of a graph, loaded once. Raises BundleError if the bundle has no such graph."""
+        if graph not in self._engines:
+            self._engines[graph] = open_engine(self.bundle, graph, self.backend, self.threads)
+        return self._engines[graph]
+
+    def decode(self, z, labels=None):
+        """z float32 (N, latent), labels (see weights) -> images float32 (N, C, H, W), as the graph gives them.
+
+        A flow's images may leave [0, 1] by its logit constraint (1e-5); `sample` clips. Raises InputError.
+        """
+        engine = self._engines.get("decode") or self.engine("decode")
+        if not self._conditional:
+            self._refuse_labels(labels)
+            return engine.run(z=z)["images"]
+        return engine.run(z=z, labels=self.weights(labels))["images"]
+
+    def sample(self, labels=None, seed=0, temperature=1.0, count=None, uint8=False):
+        """One image for each label -> images (N, C, H, W), float32 in [0, 1], or uint8.
+
+        labels: see weights; an unconditional model takes count instead. The same seed gives the same noise on
+        every platform and numpy, and the first k images do not depend on how many follow.
+        temperature: standard deviation of z, at least 0. Raises InputError.
+        """
+        weights = self._weights_or_count(labels, count)
+        z = noise(seed, len(weights) if weights is not None else count, self.latent, temperature)
+        images = np.clip(self.decode(z, weights), 0, 1)
+        return to_uint8(images, self.bundle.pixels) if uint8 else images
+
+    def encode(self, images, labels=None, seed=0):
+        """Flows: images (uint8, or float32 in [0, 1] as they are) -> z float32 (N, latent).
+
+        uint8 pixels get uniform noise from the seed first (dequantisation). Raises InputError, BundleError.
+        """
+        return self._run_on_images("encode", images, labels, seed)["z"]
+
+    def log_prob(self, images, labels=None, seed=0):
+        """Flows: like encode -> log density in nats (N,) of images in [0, 1]."""
+        return self._run_on_images("log_prob", images, labels, seed)["log_prob"]
+
+    def bits_per_dim(self, images, labels=None, seed=0):
+        """Flows: like encode -> bits per dimension (N,): 8 - log2 p(x) / D, for 8-bit pixels."""
+        return 8 - self.log_prob(images, labels, seed) / (np.prod(self.image) * math.log(2))
+
+    def weights(self, labels):
+        """Labels -> mixing weights float32 (N, classes), one-hot for plain labels.
+
+        labels: a list of class names or numbers (mixed as you like), or an array of weights (N, classes), each
+        row summing to 1. Raises InputError that names the label and lists the classes.
+        """
+        if isinstance(labels, np.ndarray) and labels.dtype == np.float32 and labels.ndim == 2:
+            return labels
+        if not self._conditional:
+            self._refuse_labels(labels)
+        if labels is None:
+            raise InputError("this model is conditional: give labels, from {}".format(self._known()))
+        if isinstance(labels, (str, numbers.Integral)):
+            raise InputError("labels is {!r}, expected a list of labels like [{!r}]".format(labels, labels))
+        if getattr(labels, "ndim", 1) == 2:
+            return self._mixed(np.asarray(labels))
+        rows = [self._index(label) for label in labels]
+        if not rows:
+            raise InputError("labels is empty, expected at least one of {}".format(self._known()))
+        return np.eye(len(self.classes), dtype=np.float32)[rows]
+
+    def _mixed(self, weights):
+        if weights.shape[1] != len(self.classes):
+            raise InputError("labels is {}, expected (N, {})".format(weights.shape, len(self.classes)))
+        sums = weights.sum(axis=1)
+        wrong = np.flatnonzero(~(np.abs(sums - 1) < 1e-3))
+        if len(wrong):
+            raise InputError("labels: row {} sums to {}, expected 1".format(wrong[0], sums[wrong[0]]))
+        return weights.astype(np.float32)
+
+    def _index(self, label):
+        if isinstance(label, str):
+            if label in self.classes:
+                return self.classes.index(label)
+        elif isinstance(label, numbers.Integral) and 0 <= label < len(self.classes):
+            return int(label)
+        raise InputError("label is {!r}, expected one of {}".format(label, self._known()))
+
+    def _known(self):
+        return ", ".join("{} '{}'".format(number, name) for number, name in enumerate(self.classes))
+
+    def _refuse_labels(self, labels):
+        if labels is not None:
+            raise InputError("this model is unconditional: leave labels out, give count")
+
+    def _weights_or_count(self, labels, count):
+        if self._conditional:
+            if count is not None:
+                raise InputError("this model is conditional: give one label an image, leave count out")
+            return self.weights(labels)
+        self._refuse_labels(labels)
+        if not isinstance(count, numbers.Integral) or count < 1:
+            raise InputError("count is {!r}, expected at least 1: this model is unconditional".format(count))
+        return None
+
+    def _run_on_images(self, graph, images, labels, seed):
+        if graph not in self.bundle.graphs:
+            raise BundleError(
+                "{} has no graph '{}': only flows have one, this is '{}'".format(self.bundle.path, graph, self.bundle.family)
+            )
+        inputs = {"images": self._dequantised(images, seed)}
+        if self._conditional:
+            inputs["labels"] = self.weights(labels)
+        else:
+            self._refuse_labels(labels)
+        return self.engine(graph).run(**inputs)
+
+    def _dequantised(self, images, seed):
+        if not isinstance(images, np.ndarray) or images.shape[1:] != self.image:
+            shape = getattr(images, "shape", type(images).__name__)
+            raise InputError("images is {}, expected (N, {}, {}, {})".format(shape, *self.image))
+        if images.dtype == np.uint8:
+            uniform = np.random.RandomState(_seed(seed)).random_sample(images.shape)
+            # 256 - 2^-16 is the last float32 before 256: x stays below 1
+            return (np.minimum(images + uniform, 256 - 2.0**-16) / 256).astype(np.float32)
+        if images.dtype != np.float32:
+            raise InputError("images is {}, expected uint8 or float32".format(images.dtype))
+        if images.size and not (images.min() >= 0 and images.max() <= 1):
+            raise InputError("images range from {} to {}, expected 0 to 1".format(images.min(), images.max()))
+        return images
+
+    def close(self):
+        """Close every engine; closing twice is allowed."""
+        for engine in self._engines.values():
+            engine.close()
+        self._engines = {}
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        self.close()
+
+
+def _seed(seed):
+    if not isinstance(seed, numbers.Integral) or not 0 <= seed < 2**32:
+        raise InputError("seed is {!r}, expected an integer from 0 to 4294967295".format(seed))
+    return int(seed)
+
+
+def noise(seed, count, size, temperature=1.0):
+    """float32 (count, size), normal with standard deviation `temperature`; numpy's frozen legacy stream (RandomState)."""
+    if not isinstance(temperature, numbers.Real) or not 0 <= temperature < math.inf:
+        raise InputError("temperature is {!r}, expected a number of at least 0".format(temperature))
+    return (np.random.RandomState(_seed(seed)).standard_normal((count, size)) * temperature).astype(np.float32)
+
+
+def to_uint8(images, pixels):
+    """Images in [0, 1] -> uint8, by the rule that training made them with (bundle.PIXELS)."""
+    if pixels == "dequantised":
+        return np.clip(images * 256, 0, 255).astype(np.uint8)
+    return (np.clip(images, 0, 1) * 255 + 0.5).astype(np.uint8)

@@ -1,0 +1,69 @@
+"""Packaging of latentjet; read by the setuptools and pip 9 of a Jetson as well as by current ones."""
+
+import io
+import os
+import re
+
+from setuptools import setup
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+def read(*parts):
+    with io.open(os.path.join(HERE, *parts), encoding="utf-8") as handle:
+        return handle.read()
+
+
+def version():
+    return re.search(r'^VERSION = "([^"]+)"', read("runtime", "version.py"), re.MULTILINE).group(1)
+
+
+TRAIN = ["torch>=2.9", "torchvision>=0.24", "tqdm", "matplotlib"]
+EXPORT = ["torch>=2.9", "onnx>=1.17", "onnxscript>=0.5.6", "onnxruntime>=1.20", "Pillow"]
+
+EXTRAS = {
+    "train": TRAIN,
+    "export": EXPORT,
+    "ort": ["onnxruntime"],
+    "trt": ["pycuda"],  # tensorrt itself comes with JetPack and is not on PyPI for it
+    "images": ["Pillow"],
+    "bench": ["tqdm"],
+    "test": ["pytest", "pytest-timeout", "vermin", "ruff"],
+}
+EXTRAS["all"] = sorted(set(TRAIN + EXPORT))
+
+setup(
+    name="latentjet",
+    version=version(),
+    description="Conditional generative models from PyTorch to a Jetson: train, export, run, benchmark.",
+    long_description=read("README.md"),
+    long_description_content_type="text/markdown",
+    license="MIT",
+    python_requires=">=3.6",
+    package_dir={
+        "latentjet.train": "train",
+        "latentjet.export": "export",
+        "latentjet.runtime": "runtime",
+        "latentjet.benchmarks": "benchmarks",
+    },
+    packages=[
+        "latentjet.train",
+        "latentjet.train.models",
+        "latentjet.export",
+        "latentjet.runtime",
+        "latentjet.benchmarks",
+    ],
+    package_data={
+        "latentjet.train": ["sample/*"],
+        "latentjet.export": ["*.json"],
+    },
+    install_requires=["numpy"],
+    extras_require=EXTRAS,
+    entry_points={"console_scripts": ["latentjet = latentjet.runtime.cli:main"]},
+    classifiers=[
+        "License :: OSI Approved :: MIT License",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3.6",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+    ],
+)

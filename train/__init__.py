@@ -1,0 +1,1 @@
+"""Training: data and models in, a checkpoint out. Contents: models/, losses, data, fit, checkpoint, curves."""

@@ -1,0 +1,118 @@
+"""latentjet train: the command line."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from .errors import SettingsError, TrainError
+
+
+def numbers(text):
+    """ "4,4" -> [4, 4]"""
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a list of integers like 4,4") from None
+
+
+def make_parser():
+    parser = argparse.ArgumentParser(
+        prog="latentjet train",
+        description="Train a model; writes checkpoint.npz, metrics.jsonl, curve.png and results/sample_N.png.",
+    )
+    parser.add_argument("family", choices=["vae", "cvae", "realnvp"], help="vae is unconditional, the others are not")
+    parser.add_argument("--out", required=True, metavar="DIR", help="where to write; must not hold another run")
+    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
+    parser.add_argument(
+        "--data", help="mnist, fashion-mnist (default), fashion-sample, cifar10, or a folder of class folders"
+    )
+    parser.add_argument("--data-dir", metavar="DIR", help="where the data lie (else $LATENTJET_DATA, the system, a download)")
+    parser.add_argument("--no-download", action="store_true", help="never use the network")
+    parser.add_argument("--size", type=int, help="resize the images of a folder to SIZE x SIZE")
+    parser.add_argument("--limit", type=int, metavar="N", help="take the first N training images only")
+    parser.add_argument("--epochs", type=int)
+    parser.add_argument("--batch", type=int)
+    parser.add_argument("--lr", type=float, help="peak learning rate")
+    parser.add_argument("--seed", type=int)
+    parser.add_argument("--ema", type=float, help="decay of the averaged weights (default 0.999)")
+    parser.add_argument("--clip", type=float, help="largest gradient norm (default 100)")
+    parser.add_argument("--validation", type=float, help="share of the training set held out (default 0.1)")
+    parser.add_argument("--precision", choices=["auto", "fp32", "bf16"], help="auto: bf16 where the processor has it")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N")
+    parser.add_argument("--unconditional", action="store_true", default=None, help="a realnvp without labels")
+    model = parser.add_argument_group("the model")
+    model.add_argument("--latent", type=int, help="latent size of a VAE (default 20)")
+    model.add_argument("--form", choices=["mlp", "conv"], help="of a VAE (default mlp, 784-400-20)")
+    model.add_argument("--hidden", type=int, help="units (mlp) or channels (conv) of a VAE")
+    model.add_argument("--couplings", type=numbers, metavar="4,4", help="couplings of each level of a realnvp")
+    model.add_argument("--width", type=numbers, metavar="64,128", help="channels of its nets at each level")
+    model.add_argument("--planes", type=int, help="label planes of each level (default 2)")
+    model.add_argument("--bound", type=float, help="largest |log scale| of a coupling (default 1.5)")
+    return parser
+
+
+PLACES = ("family", "out", "resume", "data_dir", "no_download", "device")
+
+
+def prepare(args):
+    """Arguments -> settings and stored checkpoint (None for a new run); refuses a folder that holds something else."""
+    from . import checkpoint, settings
+
+    out = Path(args.out)
+    given = {name: value for name, value in vars(args).items() if name not in PLACES}
+    if not args.resume:
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise SettingsError(f"--out {out} exists and is not empty: name another folder, or give --resume to go on")
+        given["data"] = given["data"] or "fashion-mnist"
+        return settings.resolve(args.family, given), None
+    stored = checkpoint.load(out)
+    known = stored.about["settings"]
+    if known["family"] != args.family:
+        raise SettingsError(f"{out} holds a run of '{known['family']}', not of '{args.family}'")
+    for name, value in given.items():
+        if value is not None and name != "epochs" and value != known.get(name):
+            raise SettingsError(f"--{name} is {value}, but the run in {out} has {known.get(name)}: leave it out, or start anew")
+    return {**known, "epochs": args.epochs or known["epochs"]}, stored
+
+
+def load_data(args, settings):
+    """Data to train on and to validate on; says on stderr which was taken."""
+    from . import data
+
+    size = (settings["size"], settings["size"]) if settings.get("size") else None
+    whole = data.load(settings["data"], "train", args.data_dir, not args.no_download, size)
+    print(f"data: {whole.name}, {len(whole.labels)} training images, {whole.source}", file=sys.stderr)
+    if settings.get("limit"):
+        whole = whole._replace(images=whole.images[: settings["limit"]], labels=whole.labels[: settings["limit"]])
+    return data.hold_out(whole, settings["validation"], settings["seed"])
+
+
+def run(args):
+    from . import fit
+
+    settings, stored = prepare(args)
+    device = fit.choose_device(args.device)
+    training, held_out = load_data(args, settings)
+    try:
+        done = fit.fit(settings, training, held_out, args.out, device, stored)
+    except KeyboardInterrupt:
+        print(f"\nstopped; go on with: latentjet train {args.family} --out {args.out} --resume", file=sys.stderr)
+        return 130
+    except OSError as error:
+        raise SettingsError(f"{args.out} cannot be written: {error.strerror or error}") from error
+    last = f"{done.history[-1]['validation']:.3f} {done.family.unit}" if done.history else "not trained"
+    print(f"{args.out}: {last} on held-out images after {len(done.history)} epochs; see curve.png and results/")
+    return 0
+
+
+def main(argv=None):
+    args = make_parser().parse_args(argv)
+    try:
+        return run(args)
+    except TrainError as error:
+        print(f"latentjet train: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

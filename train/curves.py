@@ -1,0 +1,42 @@
+"""Pictures of a training run: the curve of its losses and grids of samples."""
+
+import io
+
+import torch
+from torch.nn import functional
+
+from .checkpoint import write_atomically
+
+
+def draw_curve(path, history, unit, title):
+    """History (a list of dicts with epoch, train, validation) -> a PNG of both losses by epoch."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 3.6), layout="constrained")
+    axes = figure.add_subplot()
+    epochs = [row["epoch"] for row in history]
+    for name, style in (("train", "o-"), ("validation", "s--")):
+        axes.plot(epochs, [row[name] for row in history], style, markersize=3, label=name)
+    axes.set(xlabel="epoch", ylabel=unit, title=title)
+    axes.grid(alpha=0.3)
+    axes.legend()
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110)
+    write_atomically(path, buffer.getvalue())
+
+
+@torch.no_grad()
+def draw_samples(path, model, temperature, seed, columns=8):
+    """A grid of samples: one row a class (ten rows without classes), the same noise every time."""
+    from torchvision.utils import make_grid
+    from torchvision.transforms.functional import to_pil_image
+
+    rows = model.classes or 10
+    device = next(model.parameters()).device
+    noise = torch.randn(rows * columns, model.latent, generator=torch.Generator().manual_seed(seed))
+    labels = functional.one_hot(torch.arange(rows).repeat_interleave(columns), rows).float().to(device)
+    images = model.decode(temperature * noise.to(device), labels if model.classes else None)
+    grid = make_grid(images.clamp(0, 1).cpu(), nrow=columns, padding=1, pad_value=0.5)
+    buffer = io.BytesIO()
+    to_pil_image(grid).resize((grid.shape[2] * 2, grid.shape[1] * 2), 0).save(buffer, format="png")
+    write_atomically(path, buffer.getvalue())

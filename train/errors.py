@@ -1,0 +1,23 @@
+"""What training raises on purpose (it imports nothing of the runtime, so it has its own).
+
+    TrainError
+    |-- DataError        images or labels that are missing, damaged or of the wrong kind
+    |-- CheckpointError  a checkpoint that is missing, damaged or of another model
+    `-- SettingsError    an option that does not fit
+"""
+
+
+class TrainError(Exception):
+    """Base of what training raises on purpose."""
+
+
+class DataError(TrainError):
+    """Images or labels are missing, damaged, or of the wrong kind."""
+
+
+class CheckpointError(TrainError):
+    """A checkpoint is missing, damaged, or of another model."""
+
+
+class SettingsError(TrainError):
+    """An option does not fit."""

@@ -1,0 +1,48 @@
+"""Losses, in the units that people know.
+
+BCE+KL per image, in nats: what pytorch/examples prints; on grey pixels it is no likelihood (the Bernoulli density
+of a grey value does not integrate to one), so it is never called an ELBO here.
+
+Bits per dimension: x8 are the 8-bit pixels, u uniform noise in [0, 1) (Theis et al., 2016, section 3.1),
+x = (x8 + u) / 256, and log p(x) the model's log density of x in [0, 1]^D, logit and its constraint included:
+
+    bits/dim = 8 - log2 p(x) / D
+
+The 8 turns the density of x into one of x8 + u in [0, 256]^D. A uniform model has p(x) = 1: exactly 8.000.
+"""
+
+import math
+
+import torch
+from torch.nn import functional
+
+
+def dequantise(x8, noise):
+    """x8 uint8 pixels, noise in [0, 1), same shape -> float images in [0, 1)."""
+    return (x8.to(noise.dtype) + noise) / 256
+
+
+def bits_per_dim(log_prob, dimensions):
+    """log_prob (N,) in nats of images in [0, 1] with so many dimensions each -> bits/dim (N,)."""
+    return 8 - log_prob / (dimensions * math.log(2))
+
+
+def bce_kl(model, x, y, noise):
+    """x (N, C, H, W) in [0, 1], noise (N, latent) -> BCE+KL (N,) in nats (Kingma & Welling, 2014, eq. 10)."""
+    reconstruction, mean, log_variance = model(x, y, noise)
+    with torch.autocast(x.device.type, enabled=False):  # the logarithms of BCE need float32
+        bce = functional.binary_cross_entropy(reconstruction.float(), x, reduction="none").flatten(1).sum(1)
+        kl = -0.5 * (1 + log_variance - mean.square() - log_variance.exp()).float().sum(1)
+    return bce + kl
+
+
+def vae_loss(model, x8, y, generator):
+    """uint8 images, labels (N, classes) or None -> BCE+KL (N,)."""
+    noise = torch.randn(len(x8), model.latent, generator=generator).to(x8.device)
+    return bce_kl(model, x8.float() / 255, y, noise)
+
+
+def flow_loss(model, x8, y, generator):
+    """uint8 images, labels (N, classes) or None -> bits/dim (N,)."""
+    noise = torch.rand(x8.shape, generator=generator).to(x8.device)
+    return bits_per_dim(model.log_prob(dequantise(x8, noise), y), model.latent)

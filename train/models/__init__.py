@@ -1,0 +1,23 @@
+"""The models, as tensors in and tensors out; CPython 3.6 and torch 1.10 can run this folder.
+
+Contents: vae.py (VAE: unconditional, conditional; dense, convolutional), realnvp.py (RealNVP).
+``build`` makes a model from what a checkpoint or a bundle stores: a class name and its arguments.
+"""
+
+from .realnvp import RealNVP
+from .vae import VAE
+
+MODELS = {"VAE": VAE, "RealNVP": RealNVP}
+
+
+def build(name, arguments):
+    """Class name and constructor arguments (a dict of JSON values) -> an untrained model.
+
+    Raises ValueError for a class that is not in MODELS or arguments that it does not take.
+    """
+    if name not in MODELS:
+        raise ValueError("model class is '{}', expected one of {}".format(name, ", ".join(sorted(MODELS))))
+    try:
+        return MODELS[name](**arguments)
+    except TypeError as error:
+        raise ValueError("arguments of {}: {}".format(name, error))

@@ -1,0 +1,184 @@
+"""Real NVP (Dinh, Sohl-Dickstein & Bengio, 2017; arXiv:1605.08803), shaped for a small board.
+
+Squeezed first: the 2x2 squeeze sorts pixels by checkerboard colour into two halves, so a checkerboard coupling
+is a channel split and no masked pixel is ever computed. The flow carries the two halves apart; couplings change
+them in turn, so nothing is split or joined between couplings. Between levels one half leaves as latent
+(section 3.6 of the paper) and the other is squeezed again. Labels enter each coupling net as planes.
+
+Shapes: x image (N, C, H, W) in [0, 1]; y labels (N, classes) one-hot or mixing weights; z latent (N, C*H*W);
+log_det (N,), natural logarithm. a and b are the halves, (N, c, h, w) each.
+"""
+
+import math
+
+import torch
+from torch import nn
+
+
+class Squeeze(nn.Module):
+    """(N, c, 2h, 2w) <-> halves a, b of (N, 2c, h, w): a has the pixels whose row + column is even, b the others."""
+
+    def forward(self, x):
+        c, h, w = x.shape[1], x.shape[2] // 2, x.shape[3] // 2
+        x = x.reshape(-1, c, h, 2, w, 2).permute(0, 3, 5, 1, 2, 4)  # (N, row, column, c, h, w)
+        a = torch.cat([x[:, 0, 0], x[:, 1, 1]], 1)
+        b = torch.cat([x[:, 0, 1], x[:, 1, 0]], 1)
+        return a, b
+
+    def inverse(self, a, b):
+        c, h, w = a.shape[1] // 2, a.shape[2], a.shape[3]
+        a, b = a.reshape(-1, 2, c, h, w), b.reshape(-1, 2, c, h, w)
+        x = torch.stack([a[:, 0], b[:, 0], b[:, 1], a[:, 1]], 1).reshape(-1, 2, 2, c, h, w)
+        return x.permute(0, 3, 4, 1, 5, 2).reshape(-1, c, 2 * h, 2 * w)
+
+
+class Coupling(nn.Module):
+    """One affine coupling: z = x * exp(s) + t with s, t = net(still half, label planes) (section 3.2).
+
+    s = gain * tanh(.), |gain| <= bound, one gain a channel: no coupling scales by more than exp(bound), in either
+    direction, whatever the net returns. The last convolution starts at zero, so the flow starts as the identity.
+    """
+
+    def __init__(self, channels, planes, width, bound):
+        super().__init__()
+        self.channels, self.bound = channels, bound
+        self.hidden = nn.Conv2d(channels + planes, width, 3, padding=1)
+        self.relu = nn.ReLU()
+        self.last = nn.Conv2d(width, 2 * channels, 3, padding=1)
+        self.raw_gain = nn.Parameter(torch.full((1, channels, 1, 1), math.atanh(min(1.0, 0.7 * bound) / bound)))
+        nn.init.zeros_(self.last.weight)
+        nn.init.zeros_(self.last.bias)
+
+    def gain(self):
+        """(1, channels, 1, 1), within +-bound."""
+        return self.bound * torch.tanh(self.raw_gain)
+
+    def scale_and_shift(self, still, planes):
+        joined = still if planes is None else torch.cat([still, planes], 1)
+        raw = self.last(self.relu(self.hidden(joined)))
+        if raw.dtype in (torch.bfloat16, torch.float16):  # autocast: the nets in half, the flow itself in float32
+            raw = raw.float()
+        s, t = torch.split(raw, [self.channels, self.channels], 1)
+        return torch.tanh(s), t
+
+    def forward(self, still, moved, planes):
+        s, t = self.scale_and_shift(still, planes)
+        s = s * self.gain()
+        return moved * torch.exp(s) + t, s.flatten(1).sum(1)
+
+    def inverse(self, still, moved, planes):
+        s, t = self.scale_and_shift(still, planes)
+        return (moved - t) * torch.exp(s * -self.gain())
+
+
+class Level(nn.Module):
+    """Couplings at one resolution, changing b and a in turn; with classes, label planes shared by all of them."""
+
+    def __init__(self, channels, size, couplings, width, classes, planes, bound):
+        super().__init__()
+        planes = planes if classes else 0
+        self.plane = (planes,) + size
+        self.embed = nn.Linear(classes, planes * size[0] * size[1], bias=False) if planes else None
+        if planes:
+            nn.init.normal_(self.embed.weight, std=0.3)
+        self.couplings = nn.ModuleList(Coupling(channels, planes, width, bound) for _ in range(couplings))
+
+    def planes(self, y):
+        return None if self.embed is None else self.embed(y).reshape((-1,) + self.plane)
+
+    def forward(self, a, b, y):
+        planes, log_det = self.planes(y), 0
+        for index, coupling in enumerate(self.couplings):
+            if index % 2 == 0:
+                b, change = coupling(a, b, planes)
+            else:
+                a, change = coupling(b, a, planes)
+            log_det = log_det + change
+        return a, b, log_det
+
+    def inverse(self, a, b, y):
+        planes = self.planes(y)
+        for index, coupling in reversed(list(enumerate(self.couplings))):
+            if index % 2 == 0:
+                b = coupling.inverse(a, b, planes)
+            else:
+                a = coupling.inverse(b, a, planes)
+        return a, b
+
+
+class RealNVP(nn.Module):
+    """A multi-scale Real NVP; with classes > 0 a conditional one.
+
+    image: (C, H, W); couplings and width: for each level the number of couplings and the channels of their nets;
+    planes: label planes a level; bound: the largest |log scale| of a coupling; alpha: the constraint of the logit
+    (section 4.1: logit(alpha + (1 - 2 alpha) x)). Raises ValueError where the image cannot be squeezed that often.
+    """
+
+    def __init__(
+        self, image=(1, 28, 28), classes=10, couplings=(4, 4), width=(64, 128), planes=2, bound=1.5, alpha=1e-5
+    ):
+        super().__init__()
+        if len(couplings) != len(width):
+            raise ValueError("couplings has {} levels and width {}: expected as many".format(len(couplings), len(width)))
+        self.arguments = {
+            "image": list(image), "classes": classes, "couplings": list(couplings), "width": list(width),
+            "planes": planes, "bound": bound, "alpha": alpha,
+        }  # fmt: skip
+        self.image, self.classes, self.alpha = tuple(image), classes, alpha
+        self.latent = image[0] * image[1] * image[2]
+        self.squeezes, self.levels, self.shapes = nn.ModuleList(), nn.ModuleList(), []
+        c, h, w = self.image
+        for count, channels in zip(couplings, width):
+            if h % 2 or w % 2:
+                raise ValueError(
+                    "image {}x{}x{} becomes {}x{} at level {}: too odd to squeeze into 2x2; use fewer levels".format(
+                        image[0], image[1], image[2], h, w, len(self.levels) + 1
+                    )
+                )
+            c, h, w = 2 * c, h // 2, w // 2
+            self.squeezes.append(Squeeze())
+            self.levels.append(Level(c, (h, w), count, channels, classes, planes, bound))
+            self.shapes.append((c, h, w))
+
+    def logit(self, x):
+        """x in [0, 1] -> unbounded v of the same shape, and log |dv/dx| summed over each image (N,)."""
+        p = self.alpha + (1 - 2 * self.alpha) * x
+        log_p, log_q = torch.log(p), torch.log(1 - p)
+        log_det = (math.log(1 - 2 * self.alpha) - log_p - log_q).flatten(1).sum(1)
+        return log_p - log_q, log_det
+
+    def forward(self, x, y=None):
+        """Dequantised images x (N, C, H, W) in [0, 1], y (N, classes) -> z (N, C*H*W), log_det (N,)."""
+        x, log_det = self.logit(x)
+        latents = []
+        for squeeze, level in zip(self.squeezes, self.levels):
+            a, b = squeeze(x)
+            a, x, change = level(a, b, y)
+            latents.append(a.flatten(1))
+            log_det = log_det + change
+        latents.append(x.flatten(1))
+        return torch.cat(latents, 1), log_det
+
+    def inverse(self, z, y=None):
+        """z (N, C*H*W), y (N, classes) -> images (N, C, H, W), within alpha of [0, 1]; undoes forward."""
+        sizes = [c * h * w for c, h, w in self.shapes]
+        latents = torch.split(z, sizes + sizes[-1:], 1)
+        x = latents[-1].reshape((-1,) + self.shapes[-1])
+        for index in reversed(range(len(self.levels))):
+            a = latents[index].reshape((-1,) + self.shapes[index])
+            a, b = self.levels[index].inverse(a, x, y)
+            x = self.squeezes[index].inverse(a, b)
+        return (torch.sigmoid(x) - self.alpha) / (1 - 2 * self.alpha)
+
+    def decode(self, z, y=None):
+        """The inverse under the name that every model's sampling direction has."""
+        return self.inverse(z, y)
+
+    def encode(self, x, y=None):
+        """forward without log_det: images (N, C, H, W) in [0, 1] -> z (N, C*H*W)."""
+        return self.forward(x, y)[0]
+
+    def log_prob(self, x, y=None):
+        """Dequantised images x (N, C, H, W) in [0, 1] -> log density in nats (N,), standard normal base."""
+        z, log_det = self.forward(x, y)
+        return log_det - 0.5 * (z * z).sum(1) - 0.5 * self.latent * math.log(2 * math.pi)

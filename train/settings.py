@@ -1,0 +1,65 @@
+"""What a training run is made of: the families, their defaults, and the settings that a checkpoint records."""
+
+from typing import NamedTuple
+
+from . import losses
+from .errors import SettingsError
+from .models import RealNVP, VAE
+
+
+class Family(NamedTuple):
+    """One word of the command line: the model's class, its loss, the loss's unit, defaults, sample temperature."""
+
+    model: type
+    loss: object
+    unit: str
+    conditional: bool
+    temperature: float
+    defaults: dict
+
+
+FAMILIES = {
+    "vae": Family(VAE, losses.vae_loss, "BCE+KL per image (nats)", False, 1.0, {"epochs": 10, "lr": 1e-3, "batch": 128}),
+    "cvae": Family(VAE, losses.vae_loss, "BCE+KL per image (nats)", True, 1.0, {"epochs": 20, "lr": 1e-3, "batch": 128}),
+    "realnvp": Family(RealNVP, losses.flow_loss, "bits/dim", True, 0.8, {"epochs": 20, "lr": 2e-3, "batch": 64}),
+}
+
+DEFAULTS = {"seed": 0, "ema": 0.999, "clip": 100.0, "validation": 0.1, "precision": "auto", "warmup": 50}
+MODEL_OPTIONS = {"VAE": ("latent", "form", "hidden"), "RealNVP": ("couplings", "width", "planes", "bound")}
+
+
+def resolve(family, given):
+    """Family name and the options that were given -> all settings, defaults filled in (a dict of JSON values).
+
+    Raises SettingsError for a value out of range or an option of another family.
+    """
+    if family not in FAMILIES:
+        raise SettingsError(f"family is '{family}', expected one of {', '.join(FAMILIES)}")
+    chosen = {name: value for name, value in given.items() if value is not None}
+    settings = {"family": family, **DEFAULTS, **FAMILIES[family].defaults, **chosen}
+    own = MODEL_OPTIONS[FAMILIES[family].model.__name__]
+    for options in MODEL_OPTIONS.values():
+        for name in options:
+            if name in chosen and name not in own:
+                raise SettingsError(f"--{name} is no option of {family}, which has {', '.join('--' + n for n in own)}")
+    if not FAMILIES[family].conditional and chosen.get("unconditional"):
+        raise SettingsError(f"--unconditional is for conditional families; {family} is unconditional already")
+    for name, least in (("epochs", 1), ("batch", 1), ("latent", 1), ("hidden", 1), ("planes", 1)):
+        if settings.get(name, least) < least:
+            raise SettingsError(f"--{name} is {settings[name]}, expected at least {least}")
+    for name, low, high in (("lr", 0, 1), ("validation", 0, 1), ("ema", 0, 1), ("bound", 0, 10)):
+        if name in settings and not low < settings[name] < high:
+            raise SettingsError(f"--{name} is {settings[name]}, expected between {low} and {high}")
+    return settings
+
+
+def make_model(settings, data):
+    """Settings and Data -> an untrained model for images and classes like these."""
+    family = FAMILIES[settings["family"]]
+    conditional = family.conditional and not settings.get("unconditional")
+    options = {name: settings[name] for name in MODEL_OPTIONS[family.model.__name__] if name in settings}
+    image = [int(size) for size in data.images.shape[1:]]
+    try:
+        return family.model(image=image, classes=len(data.classes) if conditional else 0, **options)
+    except ValueError as error:
+        raise SettingsError(str(error)) from error
