@@ -135,6 +135,9 @@ def _graph(name, entry):
         tuple(Tensor(item["name"], item["dtype"], tuple(item["shape"])) for item in entry[side])
         for side in ("inputs", "outputs")
     ]
+    for tensor in tensors[0] + tensors[1]:
+        if tensor.dtype != "float32" or tensor.shape[:1] != ("batch",):
+            raise KeyError("graph '{}': '{}' as float32 (batch, ...)".format(name, tensor.name))
     return Graph(name, entry["file"], tensors[0], tensors[1], float(entry["tolerance"]), entry.get("figures", {}))
 
 

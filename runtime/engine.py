@@ -3,11 +3,13 @@
     with open_engine(bundle, "decode", "ort") as engine:
         images = engine.run(z=z, labels=labels)["images"]
 
-A backend is one file with one class that has `open`, `_run` and `close`; BACKENDS is the whole registry.
+A backend is one file with one class that extends Engine; BACKENDS is the whole registry.
 """
 
 import importlib
 import math
+import threading
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,13 +20,26 @@ BACKENDS = {
     "replay": ("latentjet.runtime.replay", "ReplayEngine", "answers from the bundle's reference vectors"),
 }
 AUTO = ("ort",)
-LARGEST = float(np.finfo(np.float32).max)
+FLOAT32 = np.dtype(np.float32)
+MOST_SLOTS = 8
+
+
+class Slot(NamedTuple):
+    """Where the inputs of one batch size are staged: flat, one buffer; arrays, views of it as [(name, array)];
+    extra, what the backend ties to them."""
+
+    flat: np.ndarray
+    arrays: list
+    extra: object
 
 
 class Engine:
-    """The working base: checks inputs, names outputs, closes. A backend's class gives `_run(feeds) -> list`.
+    """The working base: checks and stages inputs, names outputs, locks, closes.
 
-    graph: the bundle's Graph (inputs, outputs, tolerance); backend: its name in BACKENDS; threads: as given.
+    A backend's class gives `open`, `_run(slot) -> list of arrays` (its own, not to be written again), and may give
+    `_tie(arrays, batch)`, called once for each batch size with the staged arrays. Staging costs a copy of the
+    inputs and saves what a backend would spend on looking at new arrays in every call.
+    A lock makes it safe to share an engine between threads; they take turns.
     """
 
     backend = None
@@ -32,8 +47,11 @@ class Engine:
     def __init__(self, graph):
         self.graph = graph
         self.closed = False
-        self._inputs = [(tensor.name, np.dtype(tensor.dtype), tuple(tensor.shape[1:])) for tensor in graph.inputs]
+        self._shapes = [(tensor.name, tuple(tensor.shape[1:])) for tensor in graph.inputs]
+        self._first = self._shapes[0][0]
         self._outputs = [tensor.name for tensor in graph.outputs]
+        self._slots = {}
+        self._lock = threading.Lock()
 
     @classmethod
     def open(cls, bundle, graph, threads=None):
@@ -42,65 +60,84 @@ class Engine:
 
     def run(self, **inputs):
         """Arrays by input name, any batch -> dict of arrays by output name. Raises InputError."""
-        if self.closed:
-            raise InputError("graph '{}': this engine is closed".format(self.graph.name))
-        return dict(zip(self._outputs, self._run(self.check(inputs))))
+        with self._lock:
+            return dict(zip(self._outputs, self._run(self._stage(inputs))))
 
-    def check(self, inputs):
-        """The inputs, contiguous, or InputError: names, dtypes, shapes, one batch for all, every value finite."""
-        if len(inputs) != len(self._inputs):
-            raise InputError(self._names(inputs))
-        batch, checked = None, {}
-        for name, dtype, shape in self._inputs:
-            if name not in inputs:
-                raise InputError(self._names(inputs))
-            array = inputs[name]
-            if not isinstance(array, np.ndarray) or array.dtype != dtype or array.shape[1:] != shape or not array.ndim:
-                raise InputError(self._mismatch(name, array, dtype, shape))
-            if batch is None:
-                batch = len(array)
-            elif len(array) != batch:
-                raise InputError(
-                    "graph '{}': input '{}' has {} rows, expected {} as in '{}'".format(
-                        self.graph.name, name, len(array), batch, self._inputs[0][0]
-                    )
-                )
-            if not array.flags.c_contiguous:
-                array = np.ascontiguousarray(array)
-            flat = array.reshape(-1)
-            # a finite sum of squares proves every value finite, at a tenth of the cost of asking each
-            if not math.isfinite(flat.dot(flat)) and not np.isfinite(flat).all():
-                raise InputError(self._not_finite(name, array))
-            checked[name] = array
-        if not batch:
-            raise InputError("graph '{}': the batch is empty, expected at least one row".format(self.graph.name))
-        return checked
+    def _stage(self, inputs):
+        """Copy the inputs to where the backend reads them -> Slot; InputError for names, types, shapes, NaN."""
+        try:
+            batch = inputs[self._first].shape[0]
+            slot = self._slots.get(batch) or self._make_slot(batch)
+        except (KeyError, AttributeError, IndexError):
+            raise self._explained(inputs)
+        if len(inputs) != len(slot.arrays):
+            raise self._explained(inputs)
+        for name, staged in slot.arrays:
+            array = inputs.get(name)
+            if not isinstance(array, np.ndarray) or array.dtype != FLOAT32 or array.shape != staged.shape:
+                raise self._explained(inputs)
+            staged[...] = array
+        flat = slot.flat
+        # a finite sum of squares proves every value finite, at a tenth of the cost of asking each
+        if not math.isfinite(flat.dot(flat)) and not np.isfinite(flat).all():
+            raise self._explained(inputs)
+        return slot
 
-    def _names(self, inputs):
-        expected = ", ".join("'{}'".format(name) for name, _, _ in self._inputs)
-        seen = ", ".join("'{}'".format(name) for name in inputs) or "none"
-        return "graph '{}': inputs are {}, expected {}".format(self.graph.name, seen, expected)
+    def _make_slot(self, batch):
+        if self.closed or not batch:
+            raise KeyError(batch)
+        if len(self._slots) >= MOST_SLOTS:
+            self._slots.clear()
+        sizes = [batch * int(np.prod(shape, dtype=int)) for _, shape in self._shapes]
+        flat, start, arrays = np.zeros(sum(sizes), FLOAT32), 0, []
+        for (name, shape), size in zip(self._shapes, sizes):
+            arrays.append((name, flat[start : start + size].reshape((batch,) + shape)))
+            start += size
+        self._slots[batch] = Slot(flat, arrays, self._tie(arrays, batch))
+        return self._slots[batch]
 
-    def _mismatch(self, name, array, dtype, shape):
-        seen = type(array).__name__
-        if isinstance(array, np.ndarray):
-            seen = "{} {}".format(array.dtype, array.shape)
-        wanted = "{} ({})".format(dtype, ", ".join(["batch"] + [str(size) for size in shape]))
-        return "graph '{}': input '{}' is {}, expected {}".format(self.graph.name, name, seen, wanted)
+    def _tie(self, arrays, batch):
+        """What the backend keeps for a batch size, given where its inputs will be."""
+        return None
 
-    def _not_finite(self, name, array):
-        row = int(np.argwhere(~np.isfinite(array))[0][0])
-        count = int((~np.isfinite(array)).sum())
-        return "graph '{}': input '{}' has {} values that are not finite, the first in row {}".format(
-            self.graph.name, name, count, row
-        )
-
-    def _run(self, feeds):
+    def _run(self, slot):
         raise NotImplementedError
+
+    def _explained(self, inputs):
+        """The first thing that is wrong with some inputs, as an InputError."""
+        start = "graph '{}': ".format(self.graph.name)
+        if self.closed:
+            return InputError(start + "this engine is closed")
+        if sorted(inputs) != sorted(name for name, _ in self._shapes):
+            expected = ", ".join("'{}'".format(name) for name, _ in self._shapes)
+            seen = ", ".join("'{}'".format(name) for name in inputs) or "none"
+            return InputError("{}inputs are {}, expected {}".format(start, seen, expected))
+        for name, shape in self._shapes:
+            array = inputs[name]
+            if not isinstance(array, np.ndarray) or array.dtype != FLOAT32 or array.ndim == 0 or array.shape[1:] != shape:
+                seen = type(array).__name__
+                if isinstance(array, np.ndarray):
+                    seen = "{} {}".format(array.dtype, array.shape)
+                wanted = ", ".join(["batch"] + [str(size) for size in shape])
+                return InputError("{}input '{}' is {}, expected float32 ({})".format(start, name, seen, wanted))
+        rows = {name: len(inputs[name]) for name, _ in self._shapes}
+        if len(set(rows.values())) > 1:
+            seen = ", ".join("'{}' has {}".format(name, rows[name]) for name, _ in self._shapes)
+            return InputError("{}{} rows, expected as many for each".format(start, seen))
+        if not rows[self._first]:
+            return InputError(start + "the batch is empty, expected at least one row")
+        for name, _ in self._shapes:
+            wrong = np.argwhere(~np.isfinite(inputs[name]))
+            if len(wrong):
+                text = "{}input '{}' has {} values that are not finite, the first in row {}"
+                return InputError(text.format(start, name, len(wrong), wrong[0][0]))
+        return InputError(start + "inputs changed while they were read")
 
     def close(self):
         """Release everything; closing twice is allowed."""
-        self.closed = True
+        with self._lock:
+            self.closed = True
+            self._slots.clear()
 
     def __enter__(self):
         return self

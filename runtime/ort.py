@@ -1,5 +1,6 @@
 """The ONNX Runtime engine. The only file that imports onnxruntime (1.10 on CPython 3.6, current ones elsewhere)."""
 
+import numpy as np
 import onnxruntime
 
 from .engine import Engine
@@ -7,7 +8,11 @@ from .errors import BackendError
 
 
 class OrtEngine(Engine):
-    """A graph in ONNX Runtime on the CPU, with all of its graph optimisations."""
+    """A graph in ONNX Runtime on the CPU, with all of its graph optimisations.
+
+    Inputs and outputs are bound once for each batch size, which costs less than `InferenceSession.run` spends on
+    its arguments in every call.
+    """
 
     backend = "ort"
 
@@ -19,12 +24,24 @@ class OrtEngine(Engine):
     def open(cls, bundle, graph, threads=None):
         return cls(graph, open_session(bundle.read(graph.file), graph.name, threads))
 
-    def _run(self, feeds):
-        return self.session.run(self._outputs, feeds)
+    def _tie(self, arrays, batch):
+        binding, outputs = self.session.io_binding(), []
+        for name, array in arrays:
+            binding.bind_input(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
+        for tensor in self.graph.outputs:
+            array = np.empty((batch,) + tuple(tensor.shape[1:]), np.float32)
+            binding.bind_output(tensor.name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
+            outputs.append(array)
+        return binding, outputs
+
+    def _run(self, slot):
+        binding, outputs = slot.extra
+        self.session.run_with_iobinding(binding)
+        return [array.copy() for array in outputs]
 
     def close(self):
-        self.session = None
         super().close()
+        self.session = None
 
 
 def open_session(content, name, threads=None):

@@ -15,19 +15,19 @@ class ReplayEngine(Engine):
     def __init__(self, graph, inputs, outputs):
         super().__init__(graph)
         self._answers = [outputs[tensor.name] for tensor in graph.outputs]
-        self._rows = {self._key(inputs, row): row for row in range(len(self._answers[0]))}
+        named = [(name, inputs[name]) for name, _ in self._shapes]
+        self._rows = {self._key(named, row): row for row in range(len(self._answers[0]))}
 
     @classmethod
     def open(cls, bundle, graph, threads=None):
         return cls(graph, *bundle.reference(graph.name))
 
     def _key(self, arrays, row):
-        return b"".join(arrays[name][row].tobytes() for name, _, _ in self._inputs)
+        return b"".join(array[row].tobytes() for _, array in arrays)
 
-    def _run(self, feeds):
-        count = len(feeds[self._inputs[0][0]])
+    def _run(self, slot):
         try:
-            rows = [self._rows[self._key(feeds, row)] for row in range(count)]
+            rows = [self._rows[self._key(slot.arrays, row)] for row in range(len(slot.arrays[0][1]))]
         except KeyError:
             raise InputError(
                 "graph '{}': the replay engine knows the bundle's reference rows only".format(self.graph.name)

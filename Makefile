@@ -1,0 +1,50 @@
+# make demo   the whole chain on real images, in about three minutes after set-up; DEMO_ARGS="--out elsewhere"
+# make test   every test, under this Python and under CPython 3.6
+# make lint   style, newer syntax where CPython 3.6 must read it
+# Each sets up what it needs, once: .venv (train, export, test) and .venv36 (what a Jetson has).
+
+PYTHON ?= python3
+PY36 := $(shell for p in python3.6 $$(ls -d $$(pyenv root 2>/dev/null)/versions/3.6*/bin/python3.6 $$HOME/.pyenv/versions/3.6*/bin/python3.6 /opt/*/bin/python3.6 2>/dev/null); do $$p -c 'import venv' >/dev/null 2>&1 && echo $$p && break; done)
+SOURCES := setup.py README.md $(shell find train export runtime benchmarks -type f -not -path '*/__pycache__/*')
+PIP := -m pip --disable-pip-version-check
+DEVICE_CODE := runtime benchmarks train/models setup.py
+
+.PHONY: demo test lint clean
+.DELETE_ON_ERROR:
+
+demo: .venv/installed
+	.venv/bin/latentjet demo $(DEMO_ARGS)
+
+test: .venv/installed .venv36/installed
+	.venv/bin/python -m pytest $(PYTEST_ARGS)
+
+lint: .venv/installed
+	.venv/bin/ruff check .
+	.venv/bin/vermin --quiet --no-tips --violations -t=3.6- $(DEVICE_CODE)
+
+clean:
+	rm -rf .venv .venv36 build *.egg-info .pytest_cache .ruff_cache
+
+.venv/packages: setup.py
+	@echo "setting up .venv: PyTorch and all else, a minute or two and 6 GB"
+	$(PYTHON) -m venv .venv
+	.venv/bin/python tests/requirements.py all test >.venv/requirements.txt
+	.venv/bin/python $(PIP) install --progress-bar on -r .venv/requirements.txt
+	@touch $@
+
+.venv/installed: .venv/packages $(SOURCES)
+	@rm -rf build
+	.venv/bin/python $(PIP) install --quiet --no-deps --force-reinstall .
+	@touch $@
+
+.venv36/packages: tests/python36.txt
+	@if [ -z "$(PY36)" ]; then echo "no python3.6 that starts: its tests are skipped, or fail where CI is set"; \
+	else echo "setting up .venv36: what a Jetson has, a minute and 2 GB"; $(PY36) -m venv .venv36 \
+	&& .venv36/bin/python $(PIP) install --quiet pip==21.3.1 \
+	&& .venv36/bin/python $(PIP) install --progress-bar on -r tests/python36.txt; fi
+	@mkdir -p .venv36 && touch $@
+
+.venv36/installed: .venv36/packages $(SOURCES)
+	@rm -rf build
+	@if [ -x .venv36/bin/python ]; then .venv36/bin/python $(PIP) install --quiet --no-deps --force-reinstall .; fi
+	@touch $@

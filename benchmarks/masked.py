@@ -1,0 +1,78 @@
+"""A conventional Real NVP, as most PyTorch code has it: full resolution, binary masks, both colours computed.
+
+It is a yardstick for the cost of the design, so it has as many couplings as the flow that it is compared with, and
+nets of the same depth and width as that flow's first level; labels enter as planes. Its weights are random.
+"""
+
+import torch
+from torch import nn
+
+from ..runtime.engine import Engine
+from ..runtime.errors import BackendError
+
+
+class MaskedCoupling(nn.Module):
+    """x -> m x + (1 - m) (x - t) exp(-s), with s, t = net(m x, labels) (Dinh et al., 2017, eq. 9)."""
+
+    def __init__(self, channels, planes, width, mask):
+        super().__init__()
+        self.net = nn.Sequential(
+            nn.Conv2d(channels + planes, width, 3, padding=1), nn.ReLU(), nn.Conv2d(width, 2 * channels, 3, padding=1)
+        )
+        self.register_buffer("mask", mask)
+        self.scale = nn.Parameter(torch.ones(1, channels, 1, 1))
+
+    def inverse(self, x, planes):
+        kept = x * self.mask
+        s, t = self.net(torch.cat([kept, planes], 1)).chunk(2, 1)
+        s = torch.tanh(s) * self.scale * (1 - self.mask)
+        return kept + (1 - self.mask) * (x - t * (1 - self.mask)) * torch.exp(-s)
+
+
+class MaskedRealNVP(nn.Module):
+    """image (C, H, W), classes, number of couplings, width of their nets -> a flow with an inverse only."""
+
+    def __init__(self, image, classes, couplings, width, planes, alpha=1e-5):
+        super().__init__()
+        self.image, self.alpha, self.planes = tuple(image), alpha, planes
+        rows, columns = torch.arange(image[1])[:, None], torch.arange(image[2])[None]
+        board = ((rows + columns) % 2).float()
+        self.embed = nn.Linear(classes, planes * image[1] * image[2], bias=False)
+        self.couplings = nn.ModuleList(
+            MaskedCoupling(image[0], planes, width, board if index % 2 else 1 - board) for index in range(couplings)
+        )
+
+    def inverse(self, z, y):
+        x = z.reshape((-1,) + self.image)
+        planes = self.embed(y).reshape(-1, self.planes, self.image[1], self.image[2])
+        for coupling in reversed(self.couplings):
+            x = coupling.inverse(x, planes)
+        return (torch.sigmoid(x) - self.alpha) / (1 - 2 * self.alpha)
+
+
+class MaskedEngine(Engine):
+    """The conventional flow with as many couplings as the bundle's; other weights, so its output is not checked."""
+
+    backend = "masked"
+
+    def __init__(self, graph, model):
+        super().__init__(graph)
+        self.model = model
+
+    @classmethod
+    def open(cls, bundle, graph, threads=None):
+        described = bundle.manifest["model"]
+        if described["class"] != "RealNVP" or graph.name != "decode" or not bundle.classes:
+            raise BackendError("system 'masked' stands beside 'decode' of a conditional realnvp, not of '{}'".format(bundle.family))
+        if threads:
+            torch.set_num_threads(threads)
+        own = described["arguments"]
+        model = MaskedRealNVP(own["image"], own["classes"], sum(own["couplings"]), own["width"][0], own["planes"])
+        return cls(graph, model.eval())
+
+    def _tie(self, arrays, batch):
+        return [torch.from_numpy(array) for _, array in arrays]
+
+    def _run(self, slot):
+        with torch.inference_mode():
+            return [self.model.inverse(*slot.extra).numpy()]
