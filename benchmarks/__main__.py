@@ -28,7 +28,15 @@ def run_run(args):
             sys.stderr.write("\rbatch {}: round {} of {}{}".format(batch, number, args.rounds, end))
 
     done = suite.run(
-        bundle, args.backends.split(","), args.batch, args.graph, args.threads, args.rounds, args.burst, args.seed, progress
+        bundle,
+        args.backends.split(","),
+        args.batch,
+        args.graph,
+        args.threads,
+        args.rounds,
+        args.burst,
+        args.seed,
+        progress,
     )
     if args.out:
         results.save(done, args.out)
@@ -50,12 +58,16 @@ def make_parser():
     commands.required = True
     command = commands.add_parser("run", help="time a bundle")
     command.add_argument("bundle", metavar="BUNDLE")
-    command.add_argument("--backends", default="eager,ort", help="of {} (default eager,ort)".format(", ".join(suite.system_names())))
+    command.add_argument(
+        "--backends", default="eager,ort", help="of {} (default eager,ort)".format(", ".join(suite.system_names()))
+    )
     command.add_argument("--batch", type=integers, default=[1, 8, 64], metavar="1,8,64")
     command.add_argument("--graph", default="decode")
     command.add_argument("--threads", type=int, default=1, help="processor threads of every system (default 1)")
     command.add_argument("--rounds", type=int, default=20, help="rounds, all systems in turn in each (default 20)")
-    command.add_argument("--burst", type=float, default=0.05, metavar="S", help="seconds a system and round (default 0.05)")
+    command.add_argument(
+        "--burst", type=float, default=0.05, metavar="S", help="seconds a system and round (default 0.05)"
+    )
     command.add_argument("--seed", type=int, default=0)
     command.add_argument("--out", metavar="JSON", help="keep the raw seconds and the machine here")
     command.add_argument("--overwrite", action="store_true", help="replace --out if it exists")

@@ -63,7 +63,9 @@ class MaskedEngine(Engine):
     def open(cls, bundle, graph, threads=None):
         described = bundle.manifest["model"]
         if described["class"] != "RealNVP" or graph.name != "decode" or not bundle.classes:
-            raise BackendError("system 'masked' stands beside 'decode' of a conditional realnvp, not of '{}'".format(bundle.family))
+            raise BackendError(
+                "system 'masked' stands beside 'decode' of a conditional realnvp, not of '{}'".format(bundle.family)
+            )
         if threads:
             torch.set_num_threads(threads)
         own = described["arguments"]

@@ -132,10 +132,15 @@ def load(path):
         if content["kind"] != KIND:
             raise KeyError("kind")
         if content["format"] != FORMAT:
-            raise InputError("{} has format {}, this latentjet reads {}: upgrade it".format(path, content["format"], FORMAT))
+            raise InputError(
+                "{} has format {}, this latentjet reads {}: upgrade it".format(path, content["format"], FORMAT)
+            )
         results = tuple(
             Result(
-                Case(**item["case"]), tuple(tuple(part) for part in item["seconds"]), item["largest_difference"], item["note"]
+                Case(**item["case"]),
+                tuple(tuple(part) for part in item["seconds"]),
+                item["largest_difference"],
+                item["note"],
             )
             for item in content["results"]
         )

@@ -14,7 +14,10 @@ from . import device
 from .measure import interleave
 from .results import Case, Result, Run
 
-SYSTEMS = {"eager": ("latentjet.benchmarks.eager", "EagerEngine"), "masked": ("latentjet.benchmarks.masked", "MaskedEngine")}
+SYSTEMS = {
+    "eager": ("latentjet.benchmarks.eager", "EagerEngine"),
+    "masked": ("latentjet.benchmarks.masked", "MaskedEngine"),
+}
 UNCHECKED = {"masked": "another model with random weights: not compared with the reference"}
 
 
@@ -45,7 +48,9 @@ def largest_difference(engine, bundle):
         if not item.passed:
             raise CheckError(
                 "system '{}', graph '{}': output '{}' differs from the reference by {:.3g}, allowed are {:.0e}: "
-                "a wrong result gets no time".format(engine.backend, item.graph, item.output, item.largest, item.tolerance)
+                "a wrong result gets no time".format(
+                    engine.backend, item.graph, item.output, item.largest, item.tolerance
+                )
             )
     return max(item.largest for item in found)
 

@@ -6,7 +6,8 @@ import sys
 
 def make_parser():
     parser = argparse.ArgumentParser(
-        prog="latentjet export", description="A checkpoint -> a bundle of ONNX graphs that the target can run, verified."
+        prog="latentjet export",
+        description="A checkpoint -> a bundle of ONNX graphs that the target can run, verified.",
     )
     parser.add_argument("checkpoint", metavar="CHECKPOINT", help="what `latentjet train --out` wrote")
     parser.add_argument("bundle", metavar="BUNDLE", help="a folder to make, or a .zip")

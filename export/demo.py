@@ -17,7 +17,21 @@ def steps(out, quick=False):
     commands = [
         ["train", "cvae", "--data", CLOTHES, "--epochs", "40", "--lr", "0.004", "--out", cvae, *short],
         ["export", cvae, f"{cvae}.bundle"],
-        ["train", "realnvp", "--data", CLOTHES, "--epochs", "13", "--lr", "0.004", "--batch", "48", "--out", flow, *short],
+        [
+            "train",
+            "realnvp",
+            "--data",
+            CLOTHES,
+            "--epochs",
+            "13",
+            "--lr",
+            "0.004",
+            "--batch",
+            "48",
+            "--out",
+            flow,
+            *short,
+        ],
         ["export", flow, f"{flow}.bundle"],
     ]
     for model, temperature in ((cvae, "1.0"), (flow, "0.8")):
@@ -31,7 +45,8 @@ def steps(out, quick=False):
 
 def make_parser():
     parser = argparse.ArgumentParser(
-        prog="latentjet demo", description="Train, export, check, sample and benchmark on 6,000 real FashionMNIST images."
+        prog="latentjet demo",
+        description="Train, export, check, sample and benchmark on 6,000 real FashionMNIST images.",
     )
     parser.add_argument("--out", default="demo", metavar="DIR", help="where to write (default demo)")
     parser.add_argument("--quick", action="store_true", help="one epoch on 600 images: does everything run?")
@@ -42,7 +57,9 @@ def main(argv=None):
     args = make_parser().parse_args(argv)
     out = Path(args.out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        print(f"latentjet demo: --out {out} exists and is not empty: name another folder, or delete it", file=sys.stderr)
+        print(
+            f"latentjet demo: --out {out} exists and is not empty: name another folder, or delete it", file=sys.stderr
+        )
         return 1
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -54,7 +71,9 @@ def main(argv=None):
         print(f"\n$ latentjet {' '.join(command)}", flush=True)
         status = cli.main(command)
         if status:
-            print(f"latentjet demo: stopped, because `latentjet {command[0]}` ended with status {status}", file=sys.stderr)
+            print(
+                f"latentjet demo: stopped, because `latentjet {command[0]}` ended with status {status}", file=sys.stderr
+            )
             return status
     print(ending(out, time.monotonic() - began))
     return 0

@@ -104,7 +104,9 @@ class Lowering:
     def rewritten(self, node):
         """Node -> the nodes in its place."""
         if node.domain not in ("", "ai.onnx"):
-            raise ExportError(f"{described(node)}: its domain '{node.domain}' is not ONNX's own; write the module without it")
+            raise ExportError(
+                f"{described(node)}: its domain '{node.domain}' is not ONNX's own; write the module without it"
+            )
         if node.op_type in REWRITES:
             return REWRITES[node.op_type](self, node)
         before, after = (since(node.op_type, version) for version in (self.before, self.opset))
@@ -172,7 +174,8 @@ def infer_shapes(model):
         if value.type.tensor_type.HasField("shape"):
             dimensions = value.type.tensor_type.shape.dim
             shapes[value.name] = tuple(
-                item.dim_value if item.WhichOneof("value") == "dim_value" else item.dim_param or None for item in dimensions
+                item.dim_value if item.WhichOneof("value") == "dim_value" else item.dim_param or None
+                for item in dimensions
             )
     return shapes
 

@@ -118,7 +118,12 @@ def npz(arrays):
 
 def write(path, manifest, packed, weights, overwrite, progress):
     """Write, open again, verify with ONNX Runtime, draw the preview; nothing is at path unless all of it is right."""
-    made = {"latentjet": VERSION, "torch": torch.__version__, "onnx": onnx.__version__, "python": platform.python_version()}
+    made = {
+        "latentjet": VERSION,
+        "torch": torch.__version__,
+        "onnx": onnx.__version__,
+        "python": platform.python_version(),
+    }
     manifest = {**manifest, "made_by": made, "graphs": {name: item.entry for name, item in packed.items()}}
     contents = {item.entry["file"]: item.content for item in packed.values()}
     contents["reference.npz"] = npz({key: array for item in packed.values() for key, array in item.reference.items()})
@@ -241,5 +246,7 @@ def write_onnx(path, spec, item):
     with Staging(manifest, {item.entry["file"]: item.content, "reference.npz": npz(item.reference)}) as staged:
         for found in check(staged, "ort")[1]:
             if not found.passed:
-                raise CheckError(f"'{found.output}' differs from eager PyTorch by {found.largest:.3g}: nothing was written")
+                raise CheckError(
+                    f"'{found.output}' differs from eager PyTorch by {found.largest:.3g}: nothing was written"
+                )
     write_file(path, item.content)

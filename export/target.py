@@ -91,7 +91,9 @@ def problems_of(node, constants, types, target):
     for index in CONSTANT_INPUTS.get(node.op_type, ()):
         if index < len(node.input) and node.input[index] and node.input[index] not in constants:
             remedy = REMEDIES.get(node.op_type, "make it a constant")
-            found.append(f"{described(node)}: its input {index} is computed at run time and must be a constant; {remedy}")
+            found.append(
+                f"{described(node)}: its input {index} is computed at run time and must be a constant; {remedy}"
+            )
     data = node.input[1 if node.op_type == "Where" else 0] if node.input else ""
     kind = types.get(data)
     if kind and TYPE_NAMES.get(kind, kind) not in entry["types"]:

@@ -61,7 +61,12 @@ def _translate(program, inputs, outputs):
     try:
         with torch.no_grad(), _quiet():
             written = torch.onnx.export(
-                program, dynamo=True, opset_version=EXPORTER_OPSET, input_names=inputs, output_names=outputs, verbose=False
+                program,
+                dynamo=True,
+                opset_version=EXPORTER_OPSET,
+                input_names=inputs,
+                output_names=outputs,
+                verbose=False,
             )
     except Exception as error:
         raise ExportError(f"torch's ONNX exporter has no translation: {_first_lines(error)}") from error

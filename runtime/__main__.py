@@ -1,7 +1,6 @@
 """latentjet show, check, sample: the command line of the runtime."""
 
 import argparse
-import os
 import re
 import sys
 
@@ -43,7 +42,9 @@ def describe(bundle):
     made = ", ".join("{} {}".format(name, version) for name, version in sorted(manifest["made_by"].items()))
     lines = [
         "{}: {} ({})".format(bundle.path, bundle.family, manifest["model"]["class"]),
-        "  images   {}, latent size {}".format("not known" if bundle.image is None else "x".join(map(str, bundle.image)), bundle.latent),
+        "  images   {}, latent size {}".format(
+            "not known" if bundle.image is None else "x".join(map(str, bundle.image)), bundle.latent
+        ),
         "  classes  {}".format(", ".join(bundle.classes) or "none (unconditional)"),
         "  trained  {}".format(manifest["trained"]),
         "  target   {}".format(manifest["target"]),
@@ -66,7 +67,10 @@ def describe(bundle):
         lines.append("            " + ", ".join("{} {}".format(count, operator) for operator, count in counts))
         lines.extend("            note: " + note for note in figures.get("notes", []))
     total = sum(entry["bytes"] for entry in manifest["files"].values())
-    lines += ["", "  {} files, {:.0f} kB: {}".format(len(manifest["files"]), total / 1e3, ", ".join(sorted(manifest["files"])))]
+    lines += [
+        "",
+        "  {} files, {:.0f} kB: {}".format(len(manifest["files"]), total / 1e3, ", ".join(sorted(manifest["files"]))),
+    ]
     return "\n".join(lines)
 
 
@@ -79,17 +83,32 @@ def run_check(args):
     bundle.verify()
     backend, found = check(bundle, args.backend, threads=args.threads)
     print("{} on backend '{}': {} files as exported".format(args.bundle, backend, len(bundle.manifest["files"])))
-    print("  {:<9} {:<9} {:>5} {:>13} {:>11} {:>10}".format("graph", "output", "rows", "largest diff", "mean diff", "allowed"))
+    print(
+        "  {:<9} {:<9} {:>5} {:>13} {:>11} {:>10}".format(
+            "graph", "output", "rows", "largest diff", "mean diff", "allowed"
+        )
+    )
     for item in found:
         print(
             "  {:<9} {:<9} {:>5} {:>13.2e} {:>11.2e} {:>10.0e}  {}".format(
-                item.graph, item.output, item.rows, item.largest, item.mean, item.tolerance, "ok" if item.passed else "FAILED"
+                item.graph,
+                item.output,
+                item.rows,
+                item.largest,
+                item.mean,
+                item.tolerance,
+                "ok" if item.passed else "FAILED",
             )
         )
     failed = [item for item in found if not item.passed]
     if failed:
         names = ", ".join("'{}'".format(item.graph) for item in failed)
-        print("latentjet check: {} differ from eager PyTorch by more than is allowed: do not use this backend".format(names), file=sys.stderr)
+        print(
+            "latentjet check: {} differ from eager PyTorch by more than is allowed: do not use this backend".format(
+                names
+            ),
+            file=sys.stderr,
+        )
     return 1 if failed else 0
 
 

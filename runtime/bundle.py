@@ -225,7 +225,8 @@ def write(path, manifest, contents, overwrite=False, verify=None):
     Raises OutputError if path exists (unless overwrite) or cannot be written.
     """
     entries = {
-        name: {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)} for name, content in contents.items()
+        name: {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+        for name, content in contents.items()
     }
     text = json.dumps(dict(manifest, format=FORMAT, files=entries), indent=1, sort_keys=True)
     with files.staged_folder(str(path), overwrite) as folder:

@@ -114,7 +114,12 @@ class Engine:
             return InputError("{}inputs are {}, expected {}".format(start, seen, expected))
         for name, shape in self._shapes:
             array = inputs[name]
-            if not isinstance(array, np.ndarray) or array.dtype != FLOAT32 or array.ndim == 0 or array.shape[1:] != shape:
+            if (
+                not isinstance(array, np.ndarray)
+                or array.dtype != FLOAT32
+                or array.ndim == 0
+                or array.shape[1:] != shape
+            ):
                 seen = type(array).__name__
                 if isinstance(array, np.ndarray):
                     seen = "{} {}".format(array.dtype, array.shape)

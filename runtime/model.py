@@ -133,7 +133,9 @@ class Model:
     def _run_on_images(self, graph, images, labels, seed):
         if graph not in self.bundle.graphs:
             raise BundleError(
-                "{} has no graph '{}': only flows have one, this is '{}'".format(self.bundle.path, graph, self.bundle.family)
+                "{} has no graph '{}': only flows have one, this is '{}'".format(
+                    self.bundle.path, graph, self.bundle.family
+                )
             )
         inputs = {"images": self._dequantised(images, seed)}
         if self._conditional:

@@ -55,4 +55,6 @@ def open_session(content, name, threads=None):
     try:
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's exceptions share no base but Exception
-        raise BackendError("graph '{}' cannot be loaded by onnxruntime {}: {}".format(name, onnxruntime.__version__, error))
+        raise BackendError(
+            "graph '{}' cannot be loaded by onnxruntime {}: {}".format(name, onnxruntime.__version__, error)
+        )

@@ -20,10 +20,16 @@ def grid(images, names=(), scale=2):
     except ImportError:
         raise BackendError("a picture needs Pillow: pip install Pillow; or write a .npy instead of a .png")
     if images.ndim != 5 or images.shape[2] not in (1, 3) or images.dtype != np.uint8:
-        raise InputError("images is {} {}, expected uint8 (rows, columns, 1 or 3, H, W)".format(images.dtype, images.shape))
+        raise InputError(
+            "images is {} {}, expected uint8 (rows, columns, 1 or 3, H, W)".format(images.dtype, images.shape)
+        )
     tiles = tile(images).repeat(scale, axis=0).repeat(scale, axis=1)
     font = ImageFont.load_default()
-    margin = 8 + max(int(ImageDraw.Draw(Image.new("L", (1, 1))).textlength(name, font=font)) for name in names) if names else 0
+    margin = (
+        8 + max(int(ImageDraw.Draw(Image.new("L", (1, 1))).textlength(name, font=font)) for name in names)
+        if names
+        else 0
+    )
     sheet = Image.new("RGB", (margin + tiles.shape[1], tiles.shape[0]), "white")
     sheet.paste(Image.fromarray(tiles), (margin, 0))
     draw, height = ImageDraw.Draw(sheet), tiles.shape[0] / len(images)

@@ -26,7 +26,9 @@ def make_parser():
     parser.add_argument(
         "--data", help="mnist, fashion-mnist (default), fashion-sample, cifar10, or a folder of class folders"
     )
-    parser.add_argument("--data-dir", metavar="DIR", help="where the data lie (else $LATENTJET_DATA, the system, a download)")
+    parser.add_argument(
+        "--data-dir", metavar="DIR", help="where the data lie (else $LATENTJET_DATA, the system, a download)"
+    )
     parser.add_argument("--no-download", action="store_true", help="never use the network")
     parser.add_argument("--size", type=int, help="resize the images of a folder to SIZE x SIZE")
     parser.add_argument("--limit", type=int, metavar="N", help="take the first N training images only")
@@ -71,7 +73,9 @@ def prepare(args):
         raise SettingsError(f"{out} holds a run of '{known['family']}', not of '{args.family}'")
     for name, value in given.items():
         if value is not None and name != "epochs" and value != known.get(name):
-            raise SettingsError(f"--{name} is {value}, but the run in {out} has {known.get(name)}: leave it out, or start anew")
+            raise SettingsError(
+                f"--{name} is {value}, but the run in {out} has {known.get(name)}: leave it out, or start anew"
+            )
     return {**known, "epochs": args.epochs or known["epochs"]}, stored
 
 

@@ -28,8 +28,8 @@ def draw_curve(path, history, unit, title):
 @torch.no_grad()
 def draw_samples(path, model, temperature, seed, columns=8):
     """A grid of samples: one row a class (ten rows without classes), the same noise every time."""
-    from torchvision.utils import make_grid
     from torchvision.transforms.functional import to_pil_image
+    from torchvision.utils import make_grid
 
     rows = model.classes or 10
     device = next(model.parameters()).device

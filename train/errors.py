@@ -1,9 +1,9 @@
 """What training raises on purpose (it imports nothing of the runtime, so it has its own).
 
-    TrainError
-    |-- DataError        images or labels that are missing, damaged or of the wrong kind
-    |-- CheckpointError  a checkpoint that is missing, damaged or of another model
-    `-- SettingsError    an option that does not fit
+TrainError
+|-- DataError        images or labels that are missing, damaged or of the wrong kind
+|-- CheckpointError  a checkpoint that is missing, damaged or of another model
+`-- SettingsError    an option that does not fit
 """
 
 

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from . import losses
 from .errors import SettingsError
-from .models import RealNVP, VAE
+from .models import VAE, RealNVP
 
 
 class Family(NamedTuple):
@@ -19,8 +19,12 @@ class Family(NamedTuple):
 
 
 FAMILIES = {
-    "vae": Family(VAE, losses.vae_loss, "BCE+KL per image (nats)", False, 1.0, {"epochs": 10, "lr": 1e-3, "batch": 128}),
-    "cvae": Family(VAE, losses.vae_loss, "BCE+KL per image (nats)", True, 1.0, {"epochs": 20, "lr": 1e-3, "batch": 128}),
+    "vae": Family(
+        VAE, losses.vae_loss, "BCE+KL per image (nats)", False, 1.0, {"epochs": 10, "lr": 1e-3, "batch": 128}
+    ),
+    "cvae": Family(
+        VAE, losses.vae_loss, "BCE+KL per image (nats)", True, 1.0, {"epochs": 20, "lr": 1e-3, "batch": 128}
+    ),
     "realnvp": Family(RealNVP, losses.flow_loss, "bits/dim", True, 0.8, {"epochs": 20, "lr": 2e-3, "batch": 64}),
 }
 

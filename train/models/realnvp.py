@@ -119,7 +119,9 @@ class RealNVP(nn.Module):
     ):
         super().__init__()
         if len(couplings) != len(width):
-            raise ValueError("couplings has {} levels and width {}: expected as many".format(len(couplings), len(width)))
+            raise ValueError(
+                "couplings has {} levels and width {}: expected as many".format(len(couplings), len(width))
+            )
         self.arguments = {
             "image": list(image), "classes": classes, "couplings": list(couplings), "width": list(width),
             "planes": planes, "bound": bound, "alpha": alpha,

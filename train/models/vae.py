@@ -55,7 +55,9 @@ class Convolutional(nn.Module):
         channels, height, width = image
         if height % 4 or width % 4:
             raise ValueError(
-                "image is {}x{}: height and width must be multiples of 4 for the convolutional form".format(height, width)
+                "image is {}x{}: height and width must be multiples of 4 for the convolutional form".format(
+                    height, width
+                )
             )
         self.small = (2 * hidden, height // 4, width // 4)
         flat = self.small[0] * self.small[1] * self.small[2]
@@ -65,13 +67,13 @@ class Convolutional(nn.Module):
             *_normed(nn.Conv2d(channels + bool(classes), hidden, 4, 2, 1, bias=False), hidden),
             *_normed(nn.Conv2d(hidden, 2 * hidden, 4, 2, 1, bias=False), 2 * hidden),
             nn.Flatten(),
-            nn.Linear(flat, 2 * latent)
+            nn.Linear(flat, 2 * latent),
         )
         self.widen = nn.Sequential(see_labels(nn.Linear(latent + classes, flat), classes), nn.ReLU())
         self.decoder = nn.Sequential(
             *_normed(nn.ConvTranspose2d(2 * hidden, hidden, 4, 2, 1, bias=False), hidden),
             *_normed(nn.ConvTranspose2d(hidden, hidden, 4, 2, 1, bias=False), hidden),
-            nn.Conv2d(hidden, channels, 3, padding=1)
+            nn.Conv2d(hidden, channels, 3, padding=1),
         )
 
     def encode(self, x, y):
@@ -105,7 +107,13 @@ class VAE(nn.Module):
         nets, default = FORMS[form]
         self.image, self.latent, self.classes, self.form = tuple(image), latent, classes, form
         self.hidden = hidden or default
-        self.arguments = {"image": list(image), "latent": latent, "classes": classes, "form": form, "hidden": self.hidden}
+        self.arguments = {
+            "image": list(image),
+            "latent": latent,
+            "classes": classes,
+            "form": form,
+            "hidden": self.hidden,
+        }
         self.nets = nets(self.image, latent, self.hidden, classes)
 
     def encode(self, x, y=None):
