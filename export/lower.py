@@ -10,6 +10,7 @@ import onnx
 from onnx import defs, helper, numpy_helper
 
 from ..runtime.errors import ExportError
+from .remedies import attributes, described, remedy
 
 IR_VERSION = 7  # what the ONNX Runtime and the parsers of JetPack 4.6 read
 
@@ -58,9 +59,6 @@ class Lowering:
             del value.metadata_props[:]
             value.doc_string = ""
         del self.graph.value_info[:]
-        for node in self.graph.node:
-            del node.metadata_props[:]
-            node.doc_string = ""
         self.shapes = infer_shapes(self.model)
 
     def settle_shapes(self):
@@ -97,7 +95,10 @@ class Lowering:
         """Every node in its form at the target's opset."""
         nodes = []
         for node in self.graph.node:
-            nodes.extend(self.rewritten(node))
+            for new in self.rewritten(node):
+                if new is not node:
+                    new.metadata_props.extend(node.metadata_props)
+                nodes.append(new)
         del self.graph.node[:]
         self.graph.node.extend(nodes)
 
@@ -115,7 +116,7 @@ class Lowering:
         if node.op_type not in WIDENED:
             raise ExportError(
                 f"{described(node)}: opset {self.opset} has no such operator as opset {self.before} has; "
-                "write the module with simpler operations"
+                f"{remedy(node.op_type)}"
             )
         return [without_new_attributes(node, WIDENED[node.op_type], self.opset)]
 
@@ -142,7 +143,7 @@ class Lowering:
         self.graph.initializer.extend(used)
 
     def finish(self):
-        """Opset, IR version, producer; the checker has the last word."""
+        """Opset and IR version; the checker has the last word."""
         del self.model.opset_import[:]
         self.model.opset_import.append(helper.make_opsetid("", self.opset))
         self.model.ir_version = IR_VERSION
@@ -151,11 +152,6 @@ class Lowering:
         del self.graph.metadata_props[:]
         self.graph.doc_string = self.model.doc_string = ""
         onnx.checker.check_model(self.model, full_check=True)
-
-
-def described(node):
-    """Node -> how an error names it."""
-    return f"node '{node.name or node.output[0]}' ({node.op_type})"
 
 
 def since(operator, opset):
@@ -180,20 +176,11 @@ def infer_shapes(model):
     return shapes
 
 
-def attributes(node):
-    """Node -> {attribute name: value}."""
-    return {item.name: helper.get_attribute_value(item) for item in node.attribute}
-
-
 def without_new_attributes(node, new, opset):
     """Drop attributes that the older opset lacks; raises ExportError where one of them means something new."""
     for name, neutral in new.items():
         if attributes(node).get(name, neutral) != neutral:
             raise ExportError(f"{described(node)}: attribute '{name}' is not known at opset {opset}")
-    if node.op_type == "Shape" and "end" in attributes(node):
-        raise ExportError(
-            f"{described(node)}: part of a shape is computed at run time; write sizes as numbers and the batch as -1"
-        )
     kept = [item for item in node.attribute if item.name not in new]
     del node.attribute[:]
     node.attribute.extend(kept)
@@ -303,9 +290,35 @@ def reshape(graph, node):
     return [helper.make_node("Reshape", list(node.input), list(node.output), node.name)]
 
 
+def shape(graph, node):
+    """Shape may name a range of axes at 15; before, a Slice takes it from the whole shape."""
+    given, out = attributes(node), node.output[0]
+    if not given.get("start", 0) and "end" not in given:
+        return [helper.make_node("Shape", [node.input[0]], [out], node.name)]
+    ends = given.get("end", np.iinfo(np.int64).max)
+    low, high = (graph.constant(np.array([edge], np.int64), out + "_edge") for edge in (given.get("start", 0), ends))
+    return [
+        helper.make_node("Shape", [node.input[0]], [out + "_whole"], node.name),
+        helper.make_node("Slice", [out + "_whole", low, high], [out], node.name + "_slice"),
+    ]
+
+
+def without_traces(model):
+    """ModelProto -> the same without the exporter's notes on where each node came from (paths of this machine)."""
+    for node in model.graph.node:
+        del node.metadata_props[:]
+        node.doc_string = ""
+    return model
+
+
 REDUCTIONS = ("L1", "L2", "LogSum", "LogSumExp", "Max", "Mean", "Min", "Prod", "SumSquare")
 REWRITES = {f"Reduce{name}": axes_to_attribute for name in REDUCTIONS}
 REWRITES.update(
-    CastLike=cast_like, LayerNormalization=layer_normalization, Pad=pad_all_axes, Reciprocal=reciprocal, Reshape=reshape,
+    CastLike=cast_like,
+    LayerNormalization=layer_normalization,
+    Pad=pad_all_axes,
+    Reciprocal=reciprocal,
+    Reshape=reshape,
+    Shape=shape,
     Split=split_sizes,
-)  # fmt: skip
+)

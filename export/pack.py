@@ -1,5 +1,6 @@
 """From a model to a bundle: graphs, reference vectors, manifest; written, opened again and verified."""
 
+import copy
 import io
 import platform
 from typing import NamedTuple
@@ -19,6 +20,7 @@ from ..train import checkpoint as checkpoints
 from .figures import figures
 from .fold import fold
 from .graphs import GRAPHS, GraphSpec, Method, batch_of_specimens, reference_inputs
+from .lower import without_traces
 from .target import find_target, lint
 from .to_onnx import to_onnx
 
@@ -86,11 +88,13 @@ def pack(eager, folded, inputs, spec, target):
     named = dict(zip(spec.outputs, outputs, strict=True))
     for name, tensor in named.items():
         if not isinstance(tensor, torch.Tensor) or len(tensor) != len(next(iter(inputs.values()))):
-            raise ExportError(f"output '{name}' is no tensor with the batch first")
+            seen, rows = getattr(tensor, "shape", type(tensor).__name__), len(next(iter(inputs.values())))
+            raise ExportError(f"output '{name}' is {seen}, expected a tensor with the batch first: ({rows}, ...)")
         if not torch.isfinite(tensor).all():
             raise ExportError(f"output '{name}' of eager PyTorch is not finite: train the model before it is exported")
     model = to_onnx(folded, inputs, spec.outputs, target)
     notes = lint(model, target)
+    model = without_traces(model)
     entry = {
         "file": f"{spec.name}.onnx",
         "inputs": [described(name, tensor) for name, tensor in inputs.items()],
@@ -180,7 +184,7 @@ def draw_preview(bundle):
         temperature = 0.8 if model.bundle.pixels == "dequantised" else 1.0
         count = None if labels else rows * columns
         images = model.sample(labels, seed=0, temperature=temperature, count=count, uint8=True)
-        return picture.grid(images.reshape((rows, columns) + images.shape[1:]), model.classes)
+        return picture.grid(images.reshape((rows, columns, *images.shape[1:])), model.classes)
 
 
 def export_module(
@@ -206,9 +210,9 @@ def export_module(
         batch_of_specimens(inputs)
     except ValueError as error:
         raise ExportError(str(error)) from error
-    eager = fold(module.cpu())
+    eager, folded = copy.deepcopy(module).eval().cpu(), fold(module).cpu()
     spec = GraphSpec(graph, method, tuple(inputs), tuple(outputs), tolerance)
-    item = pack(Method(eager, method), Method(eager, method), inputs, spec, target)
+    item = pack(Method(eager, method), Method(folded, method), inputs, spec, target)
     if str(path).endswith(".onnx"):
         return write_onnx(path, spec, item)
     first = item.entry["outputs"][0]["shape"][1:]

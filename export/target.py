@@ -13,7 +13,7 @@ from typing import NamedTuple
 import onnx
 
 from ..runtime.errors import ExportError
-from .lower import attributes, described
+from .remedies import attributes, described, remedy
 
 TABLE = Path(__file__).parent / "tensorrt-8.2-operators.json"
 
@@ -31,23 +31,10 @@ class Target(NamedTuple):
 MISSING_IN_8_0 = ("Einsum", "GatherND", "IsNaN", "Round", "ScatterElements", "ScatterND", "Sign")
 TARGETS = {"tx2": Target("tx2", 13, "8.2", "8.0", frozenset(MISSING_IN_8_0))}
 
-REMEDIES = {
-    "RandomNormal": "draw the noise outside and make it an input of the graph",
-    "RandomNormalLike": "draw the noise outside and make it an input of the graph",
-    "NonZero": "replace the boolean mask by a multiplication",
-    "OneHot": "pass labels as one-hot rows, shape (N, classes), float32",
-    "Mod": "use x - floor(x / n) * n",
-    "GridSample": "use interpolation with a fixed scale",
-    "Trilu": "make the triangular mask a constant (register_buffer)",
-    "Xor": "use != on numbers",
-    "IsInf": "bound the values where they are computed",
-    "Shape": "write sizes as numbers and the batch as -1",
-    "Expand": "let it broadcast, or make the batch part of an input: nothing can be copied to a free batch",
-}
 CONSTANT_INPUTS = {
-    "Clip": (1, 2), "Conv": (1, 2), "ConvTranspose": (1, 2), "CumSum": (1,), "Expand": (1,), "InstanceNormalization": (1, 2),
-    "Pad": (1, 2), "Reshape": (1,), "Resize": (1, 2, 3), "Slice": (1, 2, 3, 4), "Split": (1,), "Squeeze": (1,), "TopK": (1,),
-    "Tile": (1,), "Unsqueeze": (1,),
+    "Clip": (1, 2), "Conv": (1, 2), "ConvTranspose": (1, 2), "CumSum": (1,), "Expand": (1,),
+    "InstanceNormalization": (1, 2), "Pad": (1, 2), "Reshape": (1,), "Resize": (1, 2, 3), "Slice": (1, 2, 3, 4),
+    "Split": (1,), "Squeeze": (1,), "TopK": (1,), "Tile": (1,), "Unsqueeze": (1,),
 }  # fmt: skip
 TYPE_NAMES = {"FLOAT": "FP32", "FLOAT16": "FP16", "INT32": "INT32", "INT64": "INT32", "BOOL": "BOOL", "INT8": "INT8"}
 
@@ -85,21 +72,16 @@ def problems_of(node, constants, types, target):
     """Sentences on what keeps the target from running a node: what, why, what to do."""
     entry = operator_table().get(node.op_type)
     if entry is None or not entry["supported"] or node.op_type in ("Shape", "If", "Loop", "Scan"):
-        remedy = REMEDIES.get(node.op_type, "write the module with operations that it has")
-        return [f"{described(node)}: no such operator there for a graph with a free batch; {remedy}"]
+        return [f"{described(node)}: no such operator there for a graph with a free batch; {remedy(node.op_type)}"]
     found = []
     for index in CONSTANT_INPUTS.get(node.op_type, ()):
         if index < len(node.input) and node.input[index] and node.input[index] not in constants:
-            remedy = REMEDIES.get(node.op_type, "make it a constant")
-            found.append(
-                f"{described(node)}: its input {index} is computed at run time and must be a constant; {remedy}"
-            )
+            text = f"{described(node)}: its input {index} is computed at run time and must be a constant"
+            found.append(f"{text}; {remedy(node.op_type)}")
     data = node.input[1 if node.op_type == "Where" else 0] if node.input else ""
     kind = types.get(data)
     if kind and TYPE_NAMES.get(kind, kind) not in entry["types"]:
-        remedy = "cast with .float()" if kind in ("DOUBLE", "BOOL", "UINT8") else "cast it"
-        allowed = ", ".join(entry["types"])
-        found.append(f"{described(node)}: its data is {kind}, it takes {allowed}; {remedy}")
+        found.append(f"{described(node)}: its data is {kind}, it takes {', '.join(entry['types'])}; cast with .float()")
     if node.op_type == "Resize" and attributes(node).get("mode") == b"cubic":
         found.append(f"{described(node)}: mode 'cubic' is not there; use nearest or bilinear")
     if node.op_type == "MaxPool" and len(node.output) > 1:

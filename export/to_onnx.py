@@ -9,7 +9,9 @@ such graphs ("No Adapter From Version 14 for Sub").
 import contextlib
 import io
 import logging
+import traceback
 import warnings
+from pathlib import Path
 
 import torch
 
@@ -21,10 +23,11 @@ EXPORTER_OPSET = 18
 
 
 def to_onnx(module, inputs, outputs, target):
-    """Module in evaluation mode, {input name: example tensor} in the order of forward, output names, Target -> ModelProto.
+    """Module, {input name: example tensor} in the order of forward, output names, Target -> ModelProto.
 
-    The first axis of every input is the batch and stays free; all else is fixed. Raises ExportError that names the
-    operation in the way.
+    The module is in evaluation mode. The first axis of every input is the batch and stays free; all else is fixed.
+    Nodes still carry the exporter's notes on where they came from. Raises ExportError that names the operation in
+    the way.
     """
     try:
         batch_of_specimens(inputs)
@@ -45,8 +48,8 @@ def _trace(module, inputs):
             return torch.export.export(module, inputs, dynamic_shapes=shapes)
     except Exception as error:  # torch.export raises many kinds, none of them documented
         raise ExportError(
-            f"torch.export cannot trace this module: {_first_lines(error)}; the batch (first axis) must stay free, and "
-            "what is computed must not depend on the values of tensors"
+            f"torch.export cannot trace this module{_users_line(error)}: {_first_line(error)}; the batch (first axis) "
+            "must stay free, and what is computed must not depend on the values of tensors"
         ) from error
 
 
@@ -69,23 +72,35 @@ def _translate(program, inputs, outputs):
                 verbose=False,
             )
     except Exception as error:
-        raise ExportError(f"torch's ONNX exporter has no translation: {_first_lines(error)}") from error
+        raise ExportError(f"torch's ONNX exporter has no translation: {_first_line(error)}") from error
     return written.model_proto
 
 
-def _first_lines(error):
-    """The sentences of an exception that a person can use."""
+def _first_line(error):
+    """The part of an exception's text that a person can use."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return " ".join(lines[:3])[:500] or type(error).__name__
+    return lines[0][:200] if lines else type(error).__name__
+
+
+def _users_line(error):
+    """ ", at decoder.py line 12: `if z.sum() > 0:`", the last line on the way that is neither torch's nor ours."""
+    ours = (str(Path(torch.__file__).parent), str(Path(__file__).parent))
+    steps = [step for step in traceback.extract_tb(error.__traceback__) if not step.filename.startswith(ours)]
+    steps = [step for step in steps if step.line and "site-packages" not in step.filename]
+    return f", at {Path(steps[-1].filename).name} line {steps[-1].lineno}: `{steps[-1].line}`" if steps else ""
 
 
 @contextlib.contextmanager
 def _quiet():
     """The exporter talks on stdout and through its own deprecations; its errors still come as exceptions."""
     before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
+    logging.disable(logging.CRITICAL)
     try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        with (
+            warnings.catch_warnings(),
+            contextlib.redirect_stdout(io.StringIO()),
+            contextlib.redirect_stderr(io.StringIO()),
+        ):
             warnings.simplefilter("ignore")
             yield
     finally:
