@@ -65,7 +65,7 @@ def memory(root):
 def gpu_clock(root):
     """Hertz of a Jetson's GPU, as devfreq tells it."""
     for path in sorted(glob.glob(os.path.join(root, "sys/devices/*.gp10b/devfreq/*/cur_freq"))):
-        text = read("/", path)
+        text = read("", path)
         if text and text.isdigit():
             return int(text)
     return None

@@ -3,7 +3,7 @@
 import torch
 
 from ..runtime.engine import Engine
-from ..runtime.errors import BackendError
+from ..runtime.errors import BackendError, BundleError
 from ..train.models import build
 
 
@@ -27,8 +27,12 @@ class EagerEngine(Engine):
             )
         if threads:
             torch.set_num_threads(threads)
-        model = build(described["class"], described["arguments"])
-        model.load_state_dict({name: torch.from_numpy(array) for name, array in bundle.arrays("weights.npz").items()})
+        arrays = bundle.arrays("weights.npz")
+        try:
+            model = build(described["class"], described["arguments"])
+            model.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise BundleError("{}: its weights make no model: {}: export it again".format(bundle.path, error))
         return cls(graph, model.eval())
 
     def _tie(self, arrays, batch):

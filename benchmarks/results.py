@@ -7,7 +7,7 @@ A file holds one run, as JSON:
     started    UTC, ISO 8601
     machine    see device.py
     bundle     {path, family, graph, sha256 (of the graph's file), nodes, macs}
-    settings   {rounds, burst, threads, seed}
+    settings   {rounds, burst_s, threads, seed}
     results    [{case {system, precision, batch, threads}, seconds [[one list a round]], largest_difference, note}]
 
 Format history: 1, the first.
@@ -145,13 +145,30 @@ def load(path):
             for item in content["results"]
         )
         run = Run(content["started"], content["machine"], content["bundle"], content["settings"], results)
+        valid = [bool(result.rounds) and all(map(_is_seconds, result.rounds)) for result in results]
+        _refuse_garbled(run)
     except OSError as error:
         raise InputError("{} cannot be read: {}".format(path, error.strerror or error))
-    except (KeyError, TypeError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
+    except InputError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise InputError("{} is no result of latentjet bench ({})".format(path, error))
-    for result in run.results:
-        if not result.rounds or not all(part and all(0 < value < math.inf for value in part) for part in result.rounds):
-            raise InputError("{}: case {} has no valid seconds".format(path, result.case.system))
+    if not all(valid):
+        wrong = results[valid.index(False)].case
+        raise InputError("{}: case {}, batch {}, has no valid seconds".format(path, wrong.system, wrong.batch))
     return run
+
+
+def _is_seconds(part):
+    return bool(part) and all(0 < value < math.inf for value in part)
+
+
+def _refuse_garbled(run):
+    """Raise KeyError for what a table needs and the file has not."""
+    for kept, names in ((run.machine, ()), (run.bundle, ("family", "graph")), (run.settings, ("threads",))):
+        for name in names:
+            kept[name]
+        kept.items()
+    for result in run.results:
+        if not isinstance(result.case.batch, int) or result.case.batch < 1:
+            raise KeyError("batch")

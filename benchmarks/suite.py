@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib
+import math
 import time
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from ..runtime.check import compare, run_in_parts
 from ..runtime.engine import BACKENDS, open_engine
 from ..runtime.errors import BackendError, CheckError, InputError
-from ..runtime.model import noise
+from ..runtime.model import noise, valid_seed
 from . import device
 from .measure import interleave
 from .results import Case, Result, Run
@@ -62,7 +63,7 @@ def inputs_for(bundle, graph, batch, seed=0):
         if tensor.name == "labels":
             found["labels"] = np.eye(tensor.shape[1], dtype=np.float32)[np.arange(batch) % tensor.shape[1]]
         elif tensor.name == "images":
-            values = np.random.RandomState(seed).random_sample((batch,) + tuple(tensor.shape[1:]))
+            values = np.random.RandomState(valid_seed(seed)).random_sample((batch,) + tuple(tensor.shape[1:]))
             found["images"] = values.astype(np.float32)
         else:
             size = int(np.prod(tensor.shape[1:]))
@@ -89,6 +90,8 @@ def run(bundle, systems, batches, graph="decode", threads=1, rounds=20, burst_s=
             raise InputError("batch is {}, expected at least 1".format(batch))
     if rounds < 2 or threads < 1:
         raise InputError("rounds is {} and threads {}: expected at least 2 and 1".format(rounds, threads))
+    if not 0 < burst_s < math.inf:
+        raise InputError("burst is {} s, expected more than 0".format(burst_s))
     started, results = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), []
     machine = device.describe()
     with contextlib.ExitStack() as stack:

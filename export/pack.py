@@ -1,8 +1,10 @@
 """From a model to a bundle: graphs, reference vectors, manifest; written, opened again and verified."""
 
+import contextlib
 import copy
 import io
 import platform
+import tempfile
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +15,7 @@ from ..runtime import bundle as bundles
 from ..runtime import picture
 from ..runtime.check import check
 from ..runtime.errors import CheckError, ExportError
-from ..runtime.files import refuse_existing
+from ..runtime.files import refuse_existing, write_file
 from ..runtime.model import Model
 from ..runtime.version import VERSION
 from ..train import checkpoint as checkpoints
@@ -134,9 +136,9 @@ def write(path, manifest, packed, weights, overwrite, progress):
     if weights is not None:
         contents["weights.npz"] = npz(weights)
     progress("verifying each graph with ONNX Runtime against eager PyTorch")
-    with Staging(manifest, contents) as staged:
-        _, found = check(staged, "ort")
-        preview = draw_preview(staged)
+    with staged(manifest, contents) as trial:
+        _, found = check(trial, "ort")
+        preview = draw_preview(trial)
     for item in found:
         if not item.passed:
             raise CheckError(
@@ -151,22 +153,12 @@ def write(path, manifest, packed, weights, overwrite, progress):
     return bundles.Bundle.open(path)
 
 
-class Staging:
+@contextlib.contextmanager
+def staged(manifest, contents):
     """The bundle as it will be, in a temporary folder: what is verified is what was written and read again."""
-
-    def __init__(self, manifest, contents):
-        self.manifest, self.contents = manifest, contents
-
-    def __enter__(self):
-        import tempfile
-
-        self.folder = tempfile.TemporaryDirectory(prefix="latentjet-")
-        place = f"{self.folder.name}/staged"
-        bundles.write(place, self.manifest, self.contents)
-        return bundles.Bundle.open(place)
-
-    def __exit__(self, kind, error, trace):
-        self.folder.cleanup()
+    with tempfile.TemporaryDirectory(prefix="latentjet-") as folder:
+        bundles.write(f"{folder}/staged", manifest, contents)
+        yield bundles.Bundle.open(f"{folder}/staged")
 
 
 def reopen(folder):
@@ -243,12 +235,10 @@ def class_names(classes, inputs):
 
 def write_onnx(path, spec, item):
     """A bare .onnx file, after ONNX Runtime gave what eager PyTorch gives."""
-    from ..runtime.files import write_file
-
     manifest = {"family": "module", "model": {}, "image": None, "pixels": "rounded", "latent": None, "classes": []}
     manifest["graphs"] = {spec.name: item.entry}
-    with Staging(manifest, {item.entry["file"]: item.content, "reference.npz": npz(item.reference)}) as staged:
-        for found in check(staged, "ort")[1]:
+    with staged(manifest, {item.entry["file"]: item.content, "reference.npz": npz(item.reference)}) as trial:
+        for found in check(trial, "ort")[1]:
             if not found.passed:
                 raise CheckError(
                     f"'{found.output}' differs from eager PyTorch by {found.largest:.3g}: nothing was written"

@@ -39,5 +39,5 @@ def described(node):
         scopes = ast.literal_eval(about["pkg.torch.onnx.name_scopes"])[:-1]
     except (KeyError, ValueError, SyntaxError, IndexError):
         return name + ")"
-    where = scopes[-1].removeprefix("module").removeprefix(".") if scopes else ""
+    where = scopes[-1].removeprefix("module").removeprefix(".") if scopes and scopes[-1][:1] != "_" else ""
     return f"{name}, from {operation}{f' in module {where!r}' if where else ''})"

@@ -10,7 +10,7 @@ from . import files
 from .bundle import Bundle
 from .check import check
 from .engine import BACKENDS
-from .errors import InputError, LatentjetError
+from .errors import BundleError, InputError, LatentjetError
 from .model import Model
 
 
@@ -19,20 +19,24 @@ def parse_labels(text, classes):
     if text == "all":
         return list(range(len(classes)))
     labels = []
-    for part in text.split(","):
+    for part in map(str.strip, text.split(",")):
         span = re.match(r"^(\d+)-(\d+)$", part)
         if span:
             low, high = int(span.group(1)), int(span.group(2))
             if low > high:
                 raise InputError("--labels {}: {} comes after {}".format(text, low, high))
-            labels.extend(range(low, high + 1))
+            labels.extend(range(low, min(high, max(low, len(classes))) + 1))  # the first that is no class is named
         else:
-            labels.append(int(part) if part.isdigit() else part.strip())
+            labels.append(int(part) if part.isdecimal() else part)
     return labels
 
 
 def run_show(args):
-    print(describe(Bundle.open(args.bundle)))
+    bundle = Bundle.open(args.bundle)
+    try:
+        print(describe(bundle))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise BundleError("{}: bundle.json lacks or garbles {}: export it again".format(bundle.path, error))
     return 0
 
 
@@ -118,6 +122,8 @@ def run_sample(args):
         if args.count < 1:
             raise InputError("--count is {}, expected at least 1".format(args.count))
         labels = parse_labels(args.labels, model.classes) if model.classes else None
+        if labels is None and args.labels != "all":
+            raise InputError("--labels {}: this model is unconditional, leave them out".format(args.labels))
         names = [model.classes[row] for row in model.weights(labels).argmax(axis=1)] if labels else []
         images = sample_rows(model, labels, args)
         print("{} images from backend '{}', seed {}, temperature {}".format(

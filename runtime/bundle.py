@@ -21,7 +21,9 @@ import io
 import json
 import os
 import re
+import struct
 import zipfile
+import zlib
 from typing import NamedTuple
 
 import numpy as np
@@ -31,9 +33,10 @@ from .errors import BundleError
 
 FORMAT = 1
 MANIFEST = "bundle.json"
-PLAIN_NAME = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")
+PLAIN_NAME = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")
 PIXELS = ("rounded", "dequantised")  # x = x8 / 255, or x = (x8 + uniform noise) / 256
 LARGEST_MANIFEST_BYTES = 1 << 24
+ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError, ValueError, RuntimeError)
 
 
 class Tensor(NamedTuple):
@@ -69,8 +72,22 @@ class Bundle:
             self.pixels = manifest["pixels"]
             self.latent = manifest["latent"]
             self.graphs = {name: _graph(name, entry) for name, entry in manifest["graphs"].items()}
-        except (KeyError, TypeError, AttributeError) as error:
+            self._refuse_garbled()
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise BundleError("{}: {} lacks or garbles {}: export it again".format(path, MANIFEST, error))
+
+    def _refuse_garbled(self):
+        right = {
+            "family": isinstance(self.family, str),
+            "classes": all(isinstance(name, str) for name in self.classes),
+            "image": self.image is None or len(self.image) == 3 and all(map(_is_size, self.image)),
+            "pixels": self.pixels in PIXELS,
+            "latent": self.latent is None or _is_size(self.latent),
+            "graphs": bool(self.graphs),
+        }
+        for name in right:
+            if not right[name]:
+                raise KeyError(name)
 
     @classmethod
     def open(cls, path):
@@ -108,10 +125,11 @@ class Bundle:
 
     def arrays(self, name):
         """The arrays of an .npz in the bundle, by name. Raises BundleError for pickled objects."""
+        content = self.read(name)
         try:
-            with np.load(io.BytesIO(self.read(name)), allow_pickle=False) as stored:
+            with np.load(io.BytesIO(content), allow_pickle=False) as stored:
                 return {key: stored[key] for key in stored.files}
-        except (ValueError, OSError, zipfile.BadZipFile, KeyError, EOFError) as error:
+        except Exception as error:  # np.load lets through whatever zip, zlib and its own header reader raise
             raise BundleError("{}: '{}' is no plain .npz of arrays: {}".format(self.path, name, error))
 
     def reference(self, graph):
@@ -122,6 +140,17 @@ class Bundle:
             outputs = {tensor.name: arrays["{}/{}".format(graph, tensor.name)] for tensor in described.outputs}
         except KeyError as error:
             raise BundleError("{}: reference.npz lacks {}: export it again".format(self.path, error))
+        rows = len(np.atleast_1d(inputs[described.inputs[0].name]))
+        for tensor, array in [(item, inputs[item.name]) for item in described.inputs] + [
+            (item, outputs[item.name]) for item in described.outputs
+        ]:
+            expected = (max(rows, 1),) + tensor.shape[1:]
+            if array.dtype != np.float32 or array.shape != expected:
+                raise BundleError(
+                    "{}: reference.npz has '{}/{}' as {} {}, expected float32 {}: export it again".format(
+                        self.path, graph, tensor.name, array.dtype, array.shape, expected
+                    )
+                )
         return inputs, outputs
 
     def verify(self):
@@ -136,19 +165,23 @@ def _graph(name, entry):
         for side in ("inputs", "outputs")
     ]
     for tensor in tensors[0] + tensors[1]:
-        if tensor.dtype != "float32" or tensor.shape[:1] != ("batch",):
+        plain = isinstance(tensor.name, str) and all(map(_is_size, tensor.shape[1:]))
+        if tensor.dtype != "float32" or tensor.shape[:1] != ("batch",) or not plain:
             raise KeyError("graph '{}': '{}' as float32 (batch, ...)".format(name, tensor.name))
+    if not tensors[0] or not tensors[1]:
+        raise KeyError("graph '{}': inputs or outputs".format(name))
     return Graph(name, entry["file"], tensors[0], tensors[1], float(entry["tolerance"]), entry.get("figures", {}))
+
+
+def _is_size(value):
+    return isinstance(value, int) and value > 0
 
 
 def _manifest(path, content):
     try:
         manifest = json.loads(content.decode("utf-8"))
         number = manifest["format"]
-        entries = manifest["files"]
-        names = list(entries) + [graph["file"] for graph in manifest["graphs"].values()]
-        plain = all(isinstance(entries[name]["bytes"], int) and entries[name]["sha256"] for name in entries)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise BundleError("{}: {} cannot be understood ({}): export it again".format(path, MANIFEST, error))
     if number != FORMAT:
         raise BundleError(
@@ -156,6 +189,12 @@ def _manifest(path, content):
                 path, number, FORMAT, "upgrade latentjet" if _newer(number) else "export it again"
             )
         )
+    try:
+        entries = manifest["files"]
+        names = list(entries) + [graph["file"] for graph in manifest["graphs"].values()]
+        plain = all(isinstance(entry["bytes"], int) and isinstance(entry["sha256"], str) for entry in entries.values())
+    except (KeyError, TypeError, AttributeError) as error:
+        raise BundleError("{}: {} cannot be understood ({}): export it again".format(path, MANIFEST, error))
     for name in names:
         if not isinstance(name, str) or not PLAIN_NAME.match(name):
             raise BundleError("{}: file name {!r} is not plain (letters, digits, . - _): refused".format(path, name))
@@ -171,7 +210,9 @@ def _newer(number):
 def _folder_reader(path):
     def read(name, most_bytes):
         place = os.path.join(path, name)
-        if os.path.islink(place) or not os.path.isfile(place):
+        if os.path.islink(place):
+            raise BundleError("{}: '{}' is a link, expected the file itself: refused".format(path, name))
+        if not os.path.isfile(place):
             raise BundleError("{} lacks the file '{}': copy or export the bundle again".format(path, name))
         try:
             with open(place, "rb") as handle:
@@ -186,7 +227,7 @@ def _zip_reader(path):
     try:
         with zipfile.ZipFile(path) as archive:
             infos = archive.infolist()
-    except (zipfile.BadZipFile, OSError) as error:
+    except ZIP_ERRORS as error:
         raise BundleError("{} is no bundle: neither a folder nor a readable .zip ({})".format(path, error))
     for info in infos:
         if not PLAIN_NAME.match(info.filename):
@@ -199,7 +240,7 @@ def _zip_reader(path):
         try:
             with zipfile.ZipFile(path) as archive, archive.open(name) as handle:
                 return _limited(path, name, handle, most_bytes, sizes[name])
-        except (zipfile.BadZipFile, OSError, EOFError) as error:
+        except ZIP_ERRORS as error:
             raise BundleError("{}: '{}' cannot be read: {}".format(path, name, error))
 
     return read

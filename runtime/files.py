@@ -68,12 +68,13 @@ def replace(source, path):
     """Rename a file or folder onto path; what was there before goes only after the new one is in place."""
     if os.path.isdir(path) and not os.path.islink(path):
         old = tempfile.mkdtemp(dir=os.path.dirname(path), prefix=".old-")
-        os.rename(path, os.path.join(old, "old"))
         try:
-            os.rename(source, path)
-        except OSError:
-            os.rename(os.path.join(old, "old"), path)
-            raise
+            os.rename(path, os.path.join(old, "old"))
+            try:
+                os.rename(source, path)
+            except OSError:
+                os.rename(os.path.join(old, "old"), path)
+                raise
         finally:
             shutil.rmtree(old, ignore_errors=True)
     else:

@@ -9,6 +9,8 @@ from .bundle import Bundle
 from .engine import choose_backend, open_engine
 from .errors import BundleError, InputError
 
+ROLES = {"decode": ("z", "images"), "encode": ("images", "z"), "log_prob": ("images", "log_prob")}
+
 
 class Model:
     """A bundle opened for use; graphs are loaded when first needed. A context manager.
@@ -24,7 +26,12 @@ class Model:
         self.threads = threads
         self.classes, self.image, self.latent = bundle.classes, bundle.image, bundle.latent
         self._engines = {}
-        self._conditional = any(tensor.name == "labels" for graph in bundle.graphs.values() for tensor in graph.inputs)
+        columns = {t.shape[1:] for graph in bundle.graphs.values() for t in graph.inputs if t.name == "labels"}
+        self._conditional = bool(columns)
+        if columns - {(len(self.classes),)}:
+            raise BundleError("{}: {} class names do not fit its graphs: export it again".format(
+                bundle.path, len(self.classes)))  # fmt: skip
+        self._ones = np.ones(len(self.classes), np.float32)
 
     @classmethod
     def load(cls, path, backend="auto", threads=None):
@@ -34,6 +41,14 @@ class Model:
     def engine(self, graph):
         """The Engine of a graph, loaded once. Raises BundleError if the bundle has no such graph."""
         if graph not in self._engines:
+            described = self.bundle.graph(graph)
+            names = [tensor.name for tensor in described.inputs + described.outputs]
+            if not set(ROLES.get(graph, ())) <= set(names):
+                raise BundleError(
+                    "{}: graph '{}' has {}, a Model needs '{}' -> '{}': use its Engine, or export it with these".format(
+                        self.bundle.path, graph, ", ".join(map(repr, names)), *ROLES[graph]
+                    )
+                )
             self._engines[graph] = open_engine(self.bundle, graph, self.backend, self.threads)
         return self._engines[graph]
 
@@ -42,11 +57,14 @@ class Model:
 
         A flow's images may leave [0, 1] by its logit constraint (1e-5); `sample` clips. Raises InputError.
         """
-        engine = self._engines.get("decode") or self.engine("decode")
         if not self._conditional:
             self._refuse_labels(labels)
-            return engine.run(z=z)["images"]
-        return engine.run(z=z, labels=self.weights(labels))["images"]
+            return self._decode(z, None)
+        return self._decode(z, self.weights(labels))
+
+    def _decode(self, z, weights):
+        engine = self._engines.get("decode") or self.engine("decode")
+        return engine.run(z=z)["images"] if weights is None else engine.run(z=z, labels=weights)["images"]
 
     def sample(self, labels=None, seed=0, temperature=1.0, count=None, uint8=False):
         """One image for each label -> images (N, C, H, W), float32 in [0, 1], or uint8.
@@ -55,9 +73,10 @@ class Model:
         every platform and numpy, and the first k images do not depend on how many follow.
         temperature: standard deviation of z, at least 0. Raises InputError.
         """
+        self.engine("decode")
         weights = self._weights_or_count(labels, count)
         z = noise(seed, len(weights) if weights is not None else count, self.latent, temperature)
-        images = np.clip(self.decode(z, weights), 0, 1)
+        images = np.clip(self._decode(z, weights), 0, 1)
         return to_uint8(images, self.bundle.pixels) if uint8 else images
 
     def encode(self, images, labels=None, seed=0):
@@ -81,14 +100,14 @@ class Model:
         labels: a list of class names or numbers (mixed as you like), or an array of weights (N, classes), each
         row summing to 1. Raises InputError that names the label and lists the classes.
         """
-        if isinstance(labels, np.ndarray) and labels.dtype == np.float32 and labels.ndim == 2:
-            return labels
         if not self._conditional:
-            self._refuse_labels(labels)
+            raise InputError("this model is unconditional: leave labels out, give count")
+        if isinstance(labels, np.ndarray) and labels.ndim == 2:
+            return self._mixed(labels)
         if labels is None:
             raise InputError("this model is conditional: give labels, from {}".format(self._known()))
-        if isinstance(labels, (str, numbers.Integral)):
-            raise InputError("labels is {!r}, expected a list of labels like [{!r}]".format(labels, labels))
+        if isinstance(labels, (str, numbers.Number)) or getattr(labels, "ndim", 1) not in (1, 2):
+            raise InputError("labels is {!r}, expected a list of labels like [0]".format(labels))
         if getattr(labels, "ndim", 1) == 2:
             return self._mixed(np.asarray(labels))
         rows = [self._index(label) for label in labels]
@@ -97,13 +116,17 @@ class Model:
         return np.eye(len(self.classes), dtype=np.float32)[rows]
 
     def _mixed(self, weights):
-        if weights.shape[1] != len(self.classes):
-            raise InputError("labels is {}, expected (N, {})".format(weights.shape, len(self.classes)))
-        sums = weights.sum(axis=1)
-        wrong = np.flatnonzero(~(np.abs(sums - 1) < 1e-3))
-        if len(wrong):
-            raise InputError("labels: row {} sums to {}, expected 1".format(wrong[0], sums[wrong[0]]))
-        return weights.astype(np.float32)
+        if weights.shape[1] != len(self.classes) or weights.dtype.kind not in "fiub":
+            raise InputError(
+                "labels is {} {}, expected numbers (N, {})".format(weights.dtype, weights.shape, len(self.classes))
+            )
+        weights = weights.astype(np.float32, copy=False)
+        gaps = weights.dot(self._ones) - 1
+        if not np.vdot(gaps, gaps) < 1e-6:  # no gap is above 1e-3; else each is looked at
+            wrong = np.flatnonzero(~(np.abs(gaps) < 1e-3))
+            if len(wrong):
+                raise InputError("labels: row {} sums to {:.4g}, expected 1".format(wrong[0], gaps[wrong[0]] + 1))
+        return weights
 
     def _index(self, label):
         if isinstance(label, str):
@@ -137,19 +160,21 @@ class Model:
                     self.bundle.path, graph, self.bundle.family
                 )
             )
-        inputs = {"images": self._dequantised(images, seed)}
+        engine = self.engine(graph)
+        shape = next(tensor.shape[1:] for tensor in engine.graph.inputs if tensor.name == "images")
+        inputs = {"images": self._dequantised(images, seed, shape)}
         if self._conditional:
             inputs["labels"] = self.weights(labels)
         else:
             self._refuse_labels(labels)
-        return self.engine(graph).run(**inputs)
+        return engine.run(**inputs)
 
-    def _dequantised(self, images, seed):
-        if not isinstance(images, np.ndarray) or images.shape[1:] != self.image:
-            shape = getattr(images, "shape", type(images).__name__)
-            raise InputError("images is {}, expected (N, {}, {}, {})".format(shape, *self.image))
+    def _dequantised(self, images, seed, shape):
+        if not isinstance(images, np.ndarray) or images.shape[1:] != shape:
+            seen = getattr(images, "shape", type(images).__name__)
+            raise InputError("images is {}, expected (N, {})".format(seen, ", ".join(map(str, shape))))
         if images.dtype == np.uint8:
-            uniform = np.random.RandomState(_seed(seed)).random_sample(images.shape)
+            uniform = np.random.RandomState(valid_seed(seed)).random_sample(images.shape)
             # 256 - 2^-16 is the last float32 before 256: x stays below 1
             return (np.minimum(images + uniform, 256 - 2.0**-16) / 256).astype(np.float32)
         if images.dtype != np.float32:
@@ -171,17 +196,20 @@ class Model:
         self.close()
 
 
-def _seed(seed):
+def valid_seed(seed):
+    """A seed for numpy's RandomState, as an int. Raises InputError."""
     if not isinstance(seed, numbers.Integral) or not 0 <= seed < 2**32:
         raise InputError("seed is {!r}, expected an integer from 0 to 4294967295".format(seed))
     return int(seed)
 
 
 def noise(seed, count, size, temperature=1.0):
-    """float32 (count, size), normal with standard deviation `temperature`; numpy's frozen legacy stream (RandomState)."""
+    """float32 (count, size), normal with standard deviation `temperature`, from numpy's frozen legacy stream."""
     if not isinstance(temperature, numbers.Real) or not 0 <= temperature < math.inf:
         raise InputError("temperature is {!r}, expected a number of at least 0".format(temperature))
-    return (np.random.RandomState(_seed(seed)).standard_normal((count, size)) * temperature).astype(np.float32)
+    drawn = np.random.RandomState(valid_seed(seed)).standard_normal((count, size)) * temperature
+    with np.errstate(over="ignore"):  # what overflows is refused by the engine, by name
+        return drawn.astype(np.float32)
 
 
 def to_uint8(images, pixels):

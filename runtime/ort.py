@@ -4,7 +4,7 @@ import numpy as np
 import onnxruntime
 
 from .engine import Engine
-from .errors import BackendError
+from .errors import BackendError, BundleError
 
 
 class OrtEngine(Engine):
@@ -22,7 +22,13 @@ class OrtEngine(Engine):
 
     @classmethod
     def open(cls, bundle, graph, threads=None):
-        return cls(graph, open_session(bundle.read(graph.file), graph.name, threads))
+        session = open_session(bundle.read(graph.file), graph.name, threads)
+        for side, tensors, found in (
+            ("inputs", graph.inputs, session.get_inputs()),
+            ("outputs", graph.outputs, session.get_outputs()),
+        ):
+            refuse_unlike(bundle.path, graph, side, tensors, {item.name: item.shape for item in found})
+        return cls(graph, session)
 
     def _tie(self, arrays, batch):
         binding, outputs = self.session.io_binding(), []
@@ -42,6 +48,25 @@ class OrtEngine(Engine):
     def close(self):
         super().close()
         self.session = None
+
+
+def refuse_unlike(path, graph, side, tensors, shapes):
+    """Raise BundleError where bundle.json and the ONNX file disagree on names or sizes (but free ones)."""
+    wanted = {tensor.name: tensor.shape for tensor in tensors}
+    alike = set(wanted) == set(shapes) and all(
+        len(shapes[name]) == len(wanted[name])
+        and all(size == other for size, other in zip(shapes[name][1:], wanted[name][1:]) if isinstance(size, int))
+        for name in wanted
+    )
+    if not alike:
+        raise BundleError(
+            "{}: graph '{}' has the {} {} in its ONNX file, but {} in bundle.json: export it again".format(
+                path, graph.name, side, *(
+                    ", ".join("'{}' {}".format(name, tuple(known[name])) for name in sorted(known))
+                    for known in (shapes, wanted)
+                )
+            )
+        )  # fmt: skip
 
 
 def open_session(content, name, threads=None):

@@ -23,6 +23,7 @@ def grid(images, names=(), scale=2):
         raise InputError(
             "images is {} {}, expected uint8 (rows, columns, 1 or 3, H, W)".format(images.dtype, images.shape)
         )
+    names = [drawable(name) for name in names]
     tiles = tile(images).repeat(scale, axis=0).repeat(scale, axis=1)
     font = ImageFont.load_default()
     margin = (
@@ -38,6 +39,11 @@ def grid(images, names=(), scale=2):
     buffer = io.BytesIO()
     sheet.save(buffer, format="PNG")
     return buffer.getvalue()
+
+
+def drawable(name):
+    """A name as one line of what Pillow's built-in font has; other characters become question marks."""
+    return " ".join(name.split()).encode("latin-1", "replace").decode("latin-1")
 
 
 def tile(images):

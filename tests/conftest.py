@@ -9,7 +9,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def bundles(tmp_path_factory):
-    """Folder of small bundles with random weights: cvae.bundle (4x4 latent 5), realnvp.bundle, vae.bundle, 8x8 images."""
+    """Folder of small bundles with random weights for 1x8x8 images: vae.bundle, cvae.bundle, realnvp.bundle."""
     if "LATENTJET_TEST_BUNDLES" in os.environ:
         return Path(os.environ["LATENTJET_TEST_BUNDLES"])
     from latentjet.export.pack import export_checkpoint

@@ -76,7 +76,10 @@ def prepare(args):
             raise SettingsError(
                 f"--{name} is {value}, but the run in {out} has {known.get(name)}: leave it out, or start anew"
             )
-    return {**known, "epochs": args.epochs or known["epochs"]}, stored
+    epochs, done = known["epochs"] if args.epochs is None else args.epochs, len(stored.about["history"])
+    if epochs < max(1, done):
+        raise SettingsError(f"--epochs is {epochs}, but the run in {out} has {done} already: give more")
+    return {**known, "epochs": epochs}, stored
 
 
 def load_data(args, settings):
@@ -99,9 +102,6 @@ def run(args):
     training, held_out = load_data(args, settings)
     try:
         done = fit.fit(settings, training, held_out, args.out, device, stored)
-    except KeyboardInterrupt:
-        print(f"\nstopped; go on with: latentjet train {args.family} --out {args.out} --resume", file=sys.stderr)
-        return 130
     except OSError as error:
         raise SettingsError(f"{args.out} cannot be written: {error.strerror or error}") from error
     last = f"{done.history[-1]['validation']:.3f} {done.family.unit}" if done.history else "not trained"
@@ -116,6 +116,11 @@ def main(argv=None):
     except TrainError as error:
         print(f"latentjet train: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        begun = Path(args.out, "checkpoint.npz").is_file()
+        hint = f"; go on with: latentjet train {args.family} --out {args.out} --resume" if begun else ""
+        print(f"\nstopped{hint}", file=sys.stderr)
+        return 130
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import json
 import os
 import tempfile
 import zipfile
+import zlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,6 +25,9 @@ from .models import build
 
 FORMAT = 1
 NAME = "checkpoint.npz"
+# what numpy, zipfile and json raise on a damaged file; zipfile says RuntimeError to a method that it does not know
+DAMAGE = (KeyError, ValueError, TypeError, AttributeError, OSError, EOFError, RuntimeError)
+DAMAGE += (zipfile.BadZipFile, zlib.error)
 
 
 class Checkpoint(NamedTuple):
@@ -80,7 +84,7 @@ def write_atomically(path, content):
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except BaseException:
-        os.unlink(temporary)
+        Path(temporary).unlink(missing_ok=True)
         raise
 
 
@@ -100,11 +104,11 @@ def load(path):
     if not path.is_file():
         raise CheckpointError(f"{path} does not exist: give the folder that `latentjet train --out` wrote")
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
         about = json.loads(arrays.pop("json").tobytes())
         number = about["format"]
-    except (KeyError, ValueError, TypeError, AttributeError, OSError, EOFError, zipfile.BadZipFile) as error:
+    except DAMAGE as error:
         raise CheckpointError(f"{path} is no checkpoint of latentjet, or is damaged ({error})") from error
     if number != FORMAT:
         raise CheckpointError(f"{path} has format {number}, expected {FORMAT}: use the latentjet that wrote it")

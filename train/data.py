@@ -8,6 +8,7 @@ A folder that was named is taken or refused, never passed over.
 import os
 import socket
 import sys
+from http.client import HTTPException
 from pathlib import Path
 from typing import NamedTuple
 
@@ -44,6 +45,8 @@ def load(name, split="train", data_dir=None, download=True, size=None):
     """
     if split not in idx.FILES:
         raise DataError(f"split is '{split}', expected 'train' or 'test'")
+    if size and name in NAMES:
+        raise DataError(f"--size resizes the images of a folder, and {name} is none: leave it out")
     if name == "fashion-sample":
         return _load_idx(name, split, SAMPLE, "ships with latentjet", CLOTHES)
     if name in ("mnist", "fashion-mnist"):
@@ -146,8 +149,8 @@ def _download(name):
     try:
         cache().mkdir(parents=True, exist_ok=True)
         _torchvision(name)(str(cache()), download=True)
-    except (OSError, RuntimeError) as error:
-        return str(error).strip().splitlines()[-1]
+    except (OSError, RuntimeError, HTTPException) as error:
+        return (str(error).strip() or type(error).__name__).splitlines()[-1]
     finally:
         socket.setdefaulttimeout(before)
     return None
@@ -162,7 +165,7 @@ def _find_cifar(split, data_dir, download):
     try:
         data = _torchvision("cifar10")(str(folder), train=split == "train")
     except (RuntimeError, OSError) as error:
-        reason = problem or str(error).strip().splitlines()[0]
+        reason = problem or (str(error).strip() or type(error).__name__).splitlines()[0]
         raise DataError(
             f"cifar10 is not complete in {folder} ({reason}): unpack cifar-10-python.tar.gz there, "
             "or name its folder with --data-dir or $LATENTJET_DATA"
@@ -174,18 +177,33 @@ def _find_cifar(split, data_dir, download):
 def _load_folder(folder, split, size):
     from torchvision import datasets, transforms
 
-    root = folder / split if (folder / split).is_dir() else folder
+    root = _split_folder(folder, split)
     steps = ([transforms.Resize(size)] if size else []) + [transforms.PILToTensor()]
     try:
         data = datasets.ImageFolder(str(root), transform=transforms.Compose(steps))
     except FileNotFoundError as error:
         raise DataError(f"{root} is no folder of class folders with images: {error}") from error
+    return Data(_one_size(data), torch.tensor(data.targets), list(data.classes), folder.name, str(root))
+
+
+def _split_folder(folder, split):
+    """The folder itself, or its train/ or test/ where it has one of them."""
+    halves = [half for half in idx.FILES if (folder / half).is_dir()]
+    if halves and split not in halves:
+        raise DataError(f"{folder} has a folder '{halves[0]}', but none named '{split}'")
+    return folder / split if halves else folder
+
+
+def _one_size(data):
+    """An ImageFolder -> its images (N, C, H, W); raises DataError that names two files of different sizes."""
     images, shapes = [], {}
-    for (path, _), (image, _) in zip(data.samples, data, strict=True):
-        shapes.setdefault(tuple(image.shape), path)
-        images.append(image)
+    for index, (path, _) in enumerate(data.samples):
+        try:
+            images.append(data[index][0])
+        except (OSError, SyntaxError, ValueError) as error:  # Pillow raises each of them
+            raise DataError(f"{path} cannot be read as an image: {error}") from error
+        shapes.setdefault(tuple(images[-1].shape), path)
     if len(shapes) > 1:
         (first, one), (second, other), *_ = shapes.items()
         raise DataError(f"{one} is {first} and {other} is {second} (C, H, W): make them one size, or give --size")
-    labels = torch.tensor(data.targets)
-    return Data(torch.stack(images), labels, list(data.classes), folder.name, str(root))
+    return torch.stack(images)

@@ -27,8 +27,12 @@ def choose_device(name):
         device = torch.device(name)
     except RuntimeError as error:
         raise SettingsError(f"--device is '{name}', expected auto, cpu, cuda or cuda:N") from error
+    if device.type not in ("cpu", "cuda"):
+        raise SettingsError(f"--device is '{name}', expected auto, cpu, cuda or cuda:N")
     if device.type == "cuda" and not torch.cuda.is_available():
         raise SettingsError(f"--device is '{name}', but this torch sees no CUDA device: take --device cpu")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise SettingsError(f"--device is '{name}', but this torch sees {torch.cuda.device_count()} CUDA devices")
     return device
 
 
@@ -68,7 +72,6 @@ class Run:
         self.average = AveragedModel(self.model, multi_avg_fn=averaging(settings["ema"]))
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=settings["lr"])
         self.precision = choose_precision(settings["precision"], device)
-        self.classes = list(data.classes)
         self.history = []
         self.step = 0
 
@@ -86,7 +89,7 @@ class Run:
         about = {
             "model": {"class": type(self.model).__name__, "arguments": self.model.arguments},
             "settings": self.settings,
-            "data": {"name": data.name, "source": data.source, "classes": self.classes, "images": len(data.labels)},
+            "data": describe(data),
             "history": self.history,
             "unit": self.family.unit,
             "step": self.step,
@@ -98,7 +101,12 @@ class Run:
             arrays.update(checkpoint.arrays_of(f"optimizer/{index}", state))
         checkpoint.save(path, about, arrays)
 
-    def restore(self, stored):
+    def restore(self, stored, data):
+        """Take up a stored run; raises where it is of another model, or was trained on other data."""
+        seen, now = stored.about["data"], describe(data)
+        for key in ("name", "classes", "images"):
+            if seen[key] != now[key]:
+                raise SettingsError(f"the {key} of the data were {seen[key]} and are {now[key]} now: start anew")
         name = stored.about["model"]["class"]
         checkpoint.load_state(self.model, stored.state("model"), name)
         checkpoint.load_state(self.average.module, stored.state("ema"), name)
@@ -110,6 +118,21 @@ class Run:
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": states, "param_groups": groups})
         self.history, self.step = stored.about["history"], stored.about["step"]
+
+
+def describe(data):
+    """What a checkpoint records of the training data."""
+    return {"name": data.name, "source": data.source, "classes": list(data.classes), "images": len(data.labels)}
+
+
+def finite(loss, run, epoch, where):
+    """The loss itself; raises TrainError where it is not finite, so that such a model is never saved."""
+    if math.isfinite(loss):
+        return loss
+    raise TrainError(
+        f"the loss became {loss} in epoch {epoch}, {where}: the checkpoint of epoch {epoch - 1} is kept; "
+        f"try a smaller --lr (it is {run.settings['lr']})"
+    )
 
 
 def epoch_generator(seed, epoch):
@@ -127,19 +150,15 @@ def train_epoch(run, data, epoch, total_steps, show):
         for group in run.optimizer.param_groups:
             group["lr"] = learning_rate(run.step, total_steps, settings["lr"], settings["warmup"])
         loss = run.losses(run.model, data, rows, generator).mean()
-        if not math.isfinite(loss.item()):
-            raise TrainError(
-                f"the loss became {loss.item()} in epoch {epoch}, step {run.step + 1}: the checkpoint of epoch {epoch - 1} "
-                f"is kept; try a smaller --lr (it is {settings['lr']})"
-            )
+        value = finite(loss.item(), run, epoch, f"step {run.step + 1}")
         run.optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(run.model.parameters(), settings["clip"])
         run.optimizer.step()
         run.average.update_parameters(run.model)
         run.step += 1
-        total += loss.item() * len(rows)
-        bar.set_postfix_str(f"{loss.item():.3f} {run.family.unit}")
+        total += value * len(rows)
+        bar.set_postfix_str(f"{value:.3f} {run.family.unit}")
     return total / len(order)
 
 
@@ -157,19 +176,20 @@ def fit(settings, data, held_out, out, device, stored=None, show=True):
     data, held_out: Data to train on and to validate on; show: progress on stderr. Returns the Run.
     """
     out = Path(out)
-    (out / "results").mkdir(parents=True, exist_ok=True)
     run = Run(settings, data, device)
     if stored is not None:
-        run.restore(stored)
-    else:
+        run.restore(stored, data)
+    (out / "results").mkdir(parents=True, exist_ok=True)
+    if stored is None:
         run.save(out / checkpoint.NAME, data)
     steps = -(-len(data.labels) // settings["batch"]) * settings["epochs"]
     for epoch in range(len(run.history) + 1, settings["epochs"] + 1):
         began = time.perf_counter()
         train_loss = train_epoch(run, data, epoch, steps, show)
         seconds = time.perf_counter() - began
+        validation = finite(validate(run, held_out), run, epoch, "on held-out images")
         row = {
-            "epoch": epoch, "train": train_loss, "validation": validate(run, held_out), "seconds": round(seconds, 2),
+            "epoch": epoch, "train": train_loss, "validation": validation, "seconds": round(seconds, 2),
             "images_per_s": round(len(data.labels) / seconds, 1), "precision": run.precision,
         }  # fmt: skip
         run.history.append(row)

@@ -6,6 +6,7 @@ somebody recompressed (Debian's package does) fails there. The sums here are of 
 
 import gzip
 import hashlib
+import math
 import zlib
 from pathlib import Path
 
@@ -57,7 +58,7 @@ def read(path, sha256=None):
         raise DataError(f"{path} is no idx file of bytes: it starts with {content[:4].hex()}, expected 000008..")
     rank = content[3]
     shape = [int.from_bytes(content[4 + 4 * i : 8 + 4 * i], "big") for i in range(rank)]
-    expected = 4 + 4 * rank + int(np.prod(shape, dtype=np.int64))
+    expected = 4 + 4 * rank + math.prod(shape)
     if len(content) != expected:
         raise DataError(f"{path} holds {len(content)} bytes, expected {expected} for shape {shape}: fetch it again")
     if sha256 and hashlib.sha256(content).hexdigest() != sha256:
@@ -83,6 +84,7 @@ def read_split(files, split, sums):
     images, labels = (read(files[name], sums[name]) for name in FILES[split])
     if images.ndim != 3 or labels.ndim != 1 or len(images) != len(labels):
         raise DataError(
-            f"{files[FILES[split][0]]} has shape {images.shape} and its labels {labels.shape}: expected (N, H, W) and (N,)"
+            f"{files[FILES[split][0]]} has shape {images.shape} and its labels {labels.shape}: "
+            "expected (N, H, W) and (N,)"
         )
     return images, labels

@@ -1,5 +1,6 @@
 """What a training run is made of: the families, their defaults, and the settings that a checkpoint records."""
 
+import math
 from typing import NamedTuple
 
 from . import losses
@@ -48,13 +49,20 @@ def resolve(family, given):
                 raise SettingsError(f"--{name} is no option of {family}, which has {', '.join('--' + n for n in own)}")
     if not FAMILIES[family].conditional and chosen.get("unconditional"):
         raise SettingsError(f"--unconditional is for conditional families; {family} is unconditional already")
-    for name, least in (("epochs", 1), ("batch", 1), ("latent", 1), ("hidden", 1), ("planes", 1)):
-        if settings.get(name, least) < least:
-            raise SettingsError(f"--{name} is {settings[name]}, expected at least {least}")
-    for name, low, high in (("lr", 0, 1), ("validation", 0, 1), ("ema", 0, 1), ("bound", 0, 10)):
-        if name in settings and not low < settings[name] < high:
-            raise SettingsError(f"--{name} is {settings[name]}, expected between {low} and {high}")
+    check_ranges(settings)
     return settings
+
+
+def check_ranges(settings):
+    """Raises SettingsError that names the first value out of its range."""
+    for name in ("epochs", "batch", "limit", "size", "latent", "hidden", "planes"):
+        if settings.get(name, 1) < 1:
+            raise SettingsError(f"--{name} is {settings[name]}, expected at least 1")
+    for name, high in (("lr", 1), ("validation", 1), ("ema", 1), ("bound", 10), ("clip", math.inf)):
+        if name in settings and not 0 < settings[name] < high:
+            raise SettingsError(f"--{name} is {settings[name]}, expected between 0 and {high}")
+    if not 0 <= settings["seed"] < 2**32:
+        raise SettingsError(f"--seed is {settings['seed']}, expected between 0 and {2**32 - 1}")
 
 
 def make_model(settings, data):

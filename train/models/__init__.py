@@ -4,6 +4,8 @@ Contents: vae.py (VAE: unconditional, conditional; dense, convolutional), realnv
 ``build`` makes a model from what a checkpoint or a bundle stores: a class name and its arguments.
 """
 
+import inspect
+
 from .realnvp import RealNVP
 from .vae import VAE
 
@@ -17,6 +19,10 @@ def build(name, arguments):
     """
     if name not in MODELS:
         raise ValueError("model class is '{}', expected one of {}".format(name, ", ".join(sorted(MODELS))))
+    taken = inspect.signature(MODELS[name]).parameters
+    for argument in sorted(arguments):
+        if argument not in taken:
+            raise ValueError("arguments of {}: no '{}', expected some of {}".format(name, argument, ", ".join(taken)))
     try:
         return MODELS[name](**arguments)
     except TypeError as error:

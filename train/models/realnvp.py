@@ -122,6 +122,10 @@ class RealNVP(nn.Module):
             raise ValueError(
                 "couplings has {} levels and width {}: expected as many".format(len(couplings), len(width))
             )
+        if not couplings or min(min(couplings), min(width)) < 1:
+            raise ValueError(
+                "couplings is {} and width {}: expected at least 1 at each level".format(list(couplings), list(width))
+            )
         self.arguments = {
             "image": list(image), "classes": classes, "couplings": list(couplings), "width": list(width),
             "planes": planes, "bound": bound, "alpha": alpha,

@@ -1,0 +1,87 @@
+"""What the target cannot run is an error with the node, the reason and the remedy; what it can run passes."""
+
+import numpy as np
+import pytest
+from latentjet.export.target import MISSING_IN_8_0, find_target, lint, operator_table
+from latentjet.runtime.errors import ExportError
+from onnx import TensorProto, helper, numpy_helper
+
+TX2 = find_target("tx2")
+
+
+def graph(nodes, kind=TensorProto.FLOAT, constants=None, shape=("batch", 4, 4, 4)):
+    value = helper.make_tensor_value_info("x", kind, shape)
+    out = helper.make_tensor_value_info("y", kind, None)
+    initializers = [numpy_helper.from_array(array, name) for name, array in (constants or {}).items()]
+    return helper.make_model(
+        helper.make_graph(nodes, "test", [value], [out], initializers), opset_imports=[helper.make_opsetid("", 13)]
+    )
+
+
+def node(operator, inputs=("x",), **attributes):
+    return helper.make_node(operator, list(inputs), ["y"], name=f"the_{operator}", **attributes)
+
+
+@pytest.mark.parametrize("operator", ["Relu", "Tanh", "Erf", "DepthToSpace", "Softmax"])
+def test_what_the_table_has_passes_without_a_note(operator):
+    attributes = {"blocksize": 2} if operator == "DepthToSpace" else {}
+    assert lint(graph([node(operator, **attributes)]), TX2) == []
+
+
+@pytest.mark.parametrize(
+    ("operator", "remedy"),
+    [
+        ("RandomNormalLike", "input of the graph"),
+        ("NonZero", "multiplication"),
+        ("Mod", "floor"),
+        ("Shape", "batch as -1"),
+    ],
+)
+def test_what_it_lacks_is_an_error_with_node_reason_and_remedy(operator, remedy):
+    with pytest.raises(ExportError) as caught:
+        lint(graph([node(operator)]), TX2)
+    text = str(caught.value)
+    assert f"'the_{operator}' ({operator})" in text and "TensorRT 8.2" in text and "tx2" in text and remedy in text
+
+
+def test_every_offending_node_is_listed():
+    nodes = [
+        helper.make_node("NonZero", ["x"], ["a"], name="one"),
+        helper.make_node("Mod", ["x", "x"], ["y"], name="two"),
+    ]
+    with pytest.raises(ExportError, match="(?s)'one'.*'two'"):
+        lint(graph(nodes), TX2)
+
+
+@pytest.mark.parametrize("operator", ["Sign", "Round", "IsNaN"])
+def test_what_only_the_older_tensorrt_lacks_is_a_note(operator):
+    (note,) = lint(graph([node(operator)]), TX2)
+    assert operator in note and "8.0" in note and "4.6.1" in note
+
+
+def test_double_is_refused_with_the_cast_to_make():
+    with pytest.raises(ExportError, match=r"data is DOUBLE.*\.float\(\)"):
+        lint(graph([node("Relu")], TensorProto.DOUBLE), TX2)
+
+
+def test_weights_computed_at_run_time_are_refused():
+    nodes = [helper.make_node("Transpose", ["w"], ["v"]), node("ConvTranspose", ["x", "v"])]
+    with pytest.raises(ExportError, match="the_ConvTranspose.*input 1 is computed at run time"):
+        lint(graph(nodes, constants={"w": np.zeros((4, 2, 2, 2), np.float32)}), TX2)
+
+
+def test_cubic_resizing_is_refused():
+    scales = {"scales": np.array([1, 1, 2, 2], np.float32)}
+    with pytest.raises(ExportError, match="cubic.*nearest or bilinear"):
+        lint(graph([node("Resize", ["x", "", "scales"], mode="cubic")], constants=scales), TX2)
+
+
+def test_an_unknown_target_lists_those_there_are():
+    with pytest.raises(ExportError, match="'tx3', expected one of tx2"):
+        find_target("tx3")
+
+
+def test_the_table_is_the_published_one():
+    table = operator_table()
+    assert len(table) == 165 and sum(entry["supported"] for entry in table.values()) == 129
+    assert all(table[name]["supported"] for name in MISSING_IN_8_0)
