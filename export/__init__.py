@@ -10,12 +10,15 @@ Contents
     to_onnx.py  module -> ONNX at the target's opset
     lower.py    exact rewrites of an ONNX graph from the exporter's opset to the target's
     target.py   what a target can run, and what to do about a node that it cannot
+    half.py     a float32 graph -> the same graph typed in half precision
+    precision.py  which nodes may run in half, decided by measurement
     pack.py     reference vectors, manifest, writing, verifying
+    module.py   the same for a module of your own
 """
 
 
 def export_module(module, example_inputs, path, **options):
-    """Export a module of your own to a bundle; see :func:`latentjet.export.pack.export_module`."""
-    from .pack import export_module as run
+    """Export a module of your own to a bundle; see :func:`latentjet.export.module.export_module`."""
+    from .module import export_module as run
 
     return run(module, example_inputs, path, **options)

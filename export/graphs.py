@@ -11,16 +11,18 @@ import torch
 
 
 class GraphSpec(NamedTuple):
-    """One graph to be: its name, the model's method, input names (labels only if conditional), outputs, tolerance."""
+    """One graph to be: its name, the model's method, input names (labels only if conditional), outputs, tolerance;
+    half: whether it may run in half precision (a logit may not: 1 - 5e-6 is 1 in half)."""
 
     name: str
     method: str
     inputs: tuple
     outputs: tuple
     tolerance: float
+    half: bool = False
 
 
-DECODE = GraphSpec("decode", "decode", ("z", "labels"), ("images",), 1e-4)
+DECODE = GraphSpec("decode", "decode", ("z", "labels"), ("images",), 1e-4, half=True)
 GRAPHS = {
     "VAE": (DECODE,),
     "RealNVP": (

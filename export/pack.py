@@ -1,8 +1,9 @@
 """From a model to a bundle: graphs, reference vectors, manifest; written, opened again and verified."""
 
 import contextlib
-import copy
+import functools
 import io
+import itertools
 import platform
 import tempfile
 from typing import NamedTuple
@@ -15,23 +16,27 @@ from ..runtime import bundle as bundles
 from ..runtime import picture
 from ..runtime.check import check
 from ..runtime.errors import CheckError, ExportError
-from ..runtime.files import refuse_existing, write_file
+from ..runtime.files import refuse_existing
 from ..runtime.model import Model
 from ..runtime.version import VERSION
 from ..train import checkpoint as checkpoints
+from ..train.models import RealNVP
+from . import precision
 from .figures import figures
 from .fold import fold
-from .graphs import GRAPHS, GraphSpec, Method, batch_of_specimens, reference_inputs
+from .graphs import GRAPHS, GraphSpec, Method, reference_inputs
 from .lower import without_traces
 from .target import find_target, lint
 from .to_onnx import to_onnx
 
 
 class Packed(NamedTuple):
-    """One exported graph: its manifest entry, ONNX bytes, and reference arrays by GRAPH/NAME."""
+    """One exported graph: its spec, manifest entry, ONNX graph and files, and reference arrays by GRAPH/NAME."""
 
+    spec: GraphSpec
     entry: dict
-    content: bytes
+    model: onnx.ModelProto
+    contents: dict
     reference: dict
 
 
@@ -65,6 +70,9 @@ def export_checkpoint(source, path, target="tx2", overwrite=False, progress=prin
         "settings": about["settings"],
         "target": f"{target.name}: ONNX opset {target.opset}, TensorRT {target.tensorrt}",
     }
+    progress(f"half precision: ranges, then {precision.SAMPLES:,} samples against float32")
+    bound = precision.product_bound(model) if isinstance(model, RealNVP) else 0.0
+    add_half(packed, functools.partial(precision.calibration, model.latent, model.classes), bound)
     weights = {name: tensor.numpy() for name, tensor in model.state_dict().items()}
     return write(path, manifest, packed, weights, overwrite, progress)
 
@@ -105,7 +113,23 @@ def pack(eager, folded, inputs, spec, target):
         "figures": {**figures(model), "notes": notes},
     }
     arrays = {f"{spec.name}/{name}": tensor.detach().numpy() for name, tensor in {**inputs, **named}.items()}
-    return Packed(entry, model.SerializeToString(), arrays)
+    return Packed(spec, entry, model, {entry["file"]: model.SerializeToString()}, arrays)
+
+
+def add_half(packed, calibration, bound=0.0):
+    """Decide the precision of each graph that may run in half; adds the typed graph and what was measured.
+
+    calibration: function of a seed that returns batches of feeds; bound: a flow's product bound.
+    """
+    encoder = packed["encode"].model if "encode" in packed else None
+    for item in packed.values():
+        if item.spec.half:
+            proof, ranging = functools.partial(calibration, seed=40), itertools.islice(calibration(seed=41), 2)
+            decision = precision.decide(item.model, proof, ranging, encoder, bound)
+            file = f"{item.spec.name}.fp16.onnx"
+            item.entry["precision"] = precision.entry(decision, file, bound)
+            if decision.model:
+                item.contents[file] = decision.model.SerializeToString()
 
 
 def described(name, tensor):
@@ -131,7 +155,7 @@ def write(path, manifest, packed, weights, overwrite, progress):
         "python": platform.python_version(),
     }
     manifest = {**manifest, "made_by": made, "graphs": {name: item.entry for name, item in packed.items()}}
-    contents = {item.entry["file"]: item.content for item in packed.values()}
+    contents = {name: content for item in packed.values() for name, content in item.contents.items()}
     contents["reference.npz"] = npz({key: array for item in packed.values() for key, array in item.reference.items()})
     if weights is not None:
         contents["weights.npz"] = npz(weights)
@@ -177,70 +201,3 @@ def draw_preview(bundle):
         count = None if labels else rows * columns
         images = model.sample(labels, seed=0, temperature=temperature, count=count, uint8=True)
         return picture.grid(images.reshape((rows, columns, *images.shape[1:])), model.classes)
-
-
-def export_module(
-    module, example_inputs, path, method="forward", outputs=("images",), graph="decode", target="tx2", tolerance=1e-4,
-    classes=(), overwrite=False,
-):  # fmt: skip
-    """Export a module of your own: one method of it becomes one graph of a bundle (or one .onnx file).
-
-    module: an nn.Module; it is put into evaluation mode, folded as a copy and not changed.
-    example_inputs: {name: float32 tensor} in the order of the method's arguments, the batch first, at least 2 rows.
-        Call the latent "z" and the labels "labels" (one-hot rows), and `latentjet sample` can use the bundle.
-    path: a folder, a .zip, or a name that ends in .onnx for the bare graph.
-    method: the method to export; outputs: names of what it returns; graph: the graph's name;
-    tolerance: largest absolute difference from eager float32; classes: class names, if it has labels.
-    Returns the opened Bundle (None for .onnx). Raises ExportError that says which operation is in the way.
-    """
-    refuse_existing(path, overwrite)
-    target = find_target(target)
-    if not isinstance(module, torch.nn.Module) or not callable(getattr(module, method, None)):
-        raise ExportError(f"{type(module).__name__} is no torch.nn.Module with a method '{method}'")
-    inputs = {name: tensor.detach().cpu() for name, tensor in example_inputs.items()}
-    try:
-        batch_of_specimens(inputs)
-    except ValueError as error:
-        raise ExportError(str(error)) from error
-    eager, folded = copy.deepcopy(module).eval().cpu(), fold(module).cpu()
-    spec = GraphSpec(graph, method, tuple(inputs), tuple(outputs), tolerance)
-    item = pack(Method(eager, method), Method(folded, method), inputs, spec, target)
-    if str(path).endswith(".onnx"):
-        return write_onnx(path, spec, item)
-    first = item.entry["outputs"][0]["shape"][1:]
-    manifest = {
-        "family": "module",
-        "model": {"class": type(module).__name__, "arguments": None},
-        "image": first if "z" in inputs and outputs[0] == "images" and len(first) == 3 else None,
-        "pixels": "rounded",
-        "latent": inputs["z"].shape[1] if "z" in inputs else None,
-        "classes": class_names(classes, inputs),
-        "data": None,
-        "trained": "elsewhere",
-        "settings": None,
-        "target": f"{target.name}: ONNX opset {target.opset}, TensorRT {target.tensorrt}",
-    }
-    return write(path, manifest, {graph: item}, None, overwrite, progress=lambda line: None)
-
-
-def class_names(classes, inputs):
-    """Names for the label columns: those given, or numbers."""
-    if "labels" not in inputs:
-        return []
-    count = inputs["labels"].shape[1]
-    if classes and len(classes) != count:
-        raise ExportError(f"{len(classes)} class names for {count} columns of 'labels'")
-    return [str(name) for name in classes] or [str(number) for number in range(count)]
-
-
-def write_onnx(path, spec, item):
-    """A bare .onnx file, after ONNX Runtime gave what eager PyTorch gives."""
-    manifest = {"family": "module", "model": {}, "image": None, "pixels": "rounded", "latent": None, "classes": []}
-    manifest["graphs"] = {spec.name: item.entry}
-    with staged(manifest, {item.entry["file"]: item.content, "reference.npz": npz(item.reference)}) as trial:
-        for found in check(trial, "ort")[1]:
-            if not found.passed:
-                raise CheckError(
-                    f"'{found.output}' differs from eager PyTorch by {found.largest:.3g}: nothing was written"
-                )
-    write_file(path, item.content)

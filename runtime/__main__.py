@@ -70,12 +70,24 @@ def describe(bundle):
         counts = sorted(figures["operators"].items(), key=lambda item: (-item[1], item[0]))
         lines.append("            " + ", ".join("{} {}".format(count, operator) for operator, count in counts))
         lines.extend("            note: " + note for note in figures.get("notes", []))
+        if graph.precision:
+            lines.append("            " + _half(graph.precision))
     total = sum(entry["bytes"] for entry in manifest["files"].values())
     lines += [
         "",
         "  {} files, {:.0f} kB: {}".format(len(manifest["files"]), total / 1e3, ", ".join(sorted(manifest["files"]))),
     ]
     return "\n".join(lines)
+
+
+def _half(precision):
+    """What the export's gate found about half precision, as a line."""
+    gate = precision["gate"]
+    if not precision["file"]:
+        return "fp16: refused, {:.3f} % of pixels within 2 levels: runs in float32".format(100 * gate["within"])
+    return "fp16: {} nodes kept in float32; {:.3f} % of pixels within 2 levels, largest {:.2f}, {} samples".format(
+        len(precision["keep_float32"]), 100 * gate["within"], gate["largest_levels"], gate["samples"]
+    )
 
 
 def _signature(tensor):

@@ -6,6 +6,7 @@ A folder, or the same files in one .zip, without subfolders but for plans/ (writ
                     graphs {name: {file, inputs, outputs, tolerance, nodes, macs, ...}},
                     files {name: {sha256, bytes}}, made_by
     NAME.onnx       one graph each: decode, and for flows encode and log_prob
+    NAME.fp16.onnx  a graph typed in half precision, for strongly typed TensorRT
     reference.npz   GRAPH/NAME: inputs and eager float32 outputs of each graph, same rows
     weights.npz     the model's weights by name; read only by the eager baseline
     preview.png     a grid of samples
@@ -48,7 +49,8 @@ class Tensor(NamedTuple):
 
 
 class Graph(NamedTuple):
-    """One graph of a bundle: its file, inputs and outputs (Tensor), tolerance (largest absolute difference)."""
+    """One graph of a bundle: its file, inputs and outputs (Tensor), tolerance (largest absolute difference), figures,
+    precision (None: float32 only; else which nodes stay in float32, the file typed in half, what the gate measured)."""
 
     name: str
     file: str
@@ -56,6 +58,7 @@ class Graph(NamedTuple):
     outputs: tuple
     tolerance: float
     figures: dict
+    precision: dict = None
 
 
 class Bundle:
@@ -170,7 +173,15 @@ def _graph(name, entry):
             raise KeyError("graph '{}': '{}' as float32 (batch, ...)".format(name, tensor.name))
     if not tensors[0] or not tensors[1]:
         raise KeyError("graph '{}': inputs or outputs".format(name))
-    return Graph(name, entry["file"], tensors[0], tensors[1], float(entry["tolerance"]), entry.get("figures", {}))
+    return Graph(
+        name,
+        entry["file"],
+        tensors[0],
+        tensors[1],
+        float(entry["tolerance"]),
+        entry.get("figures", {}),
+        entry.get("precision"),
+    )
 
 
 def _is_size(value):
