@@ -5,6 +5,7 @@
     |-- BundleError     a bundle that is missing, damaged, newer than this code, or hostile
     |-- OutputError     a place that cannot be written, or that already holds something
     |-- BackendError    a backend that is unknown, not installed, or cannot run this
+    |-- PlanError       a TensorRT plan that cannot be built, or was built for something else
     |-- CheckError      an engine that does not reproduce the reference vectors
     `-- ExportError     a module that the target cannot run
 
@@ -30,6 +31,10 @@ class OutputError(LatentjetError, OSError):
 
 class BackendError(LatentjetError):
     """A backend is unknown, not installed, or cannot run this graph."""
+
+
+class PlanError(LatentjetError):
+    """A TensorRT plan cannot be built, or was built for another device, TensorRT or bundle."""
 
 
 class CheckError(LatentjetError):

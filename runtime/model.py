@@ -106,8 +106,10 @@ class Model:
             return self._mixed(labels)
         if labels is None:
             raise InputError("this model is conditional: give labels, from {}".format(self._known()))
-        if isinstance(labels, (str, numbers.Number)) or getattr(labels, "ndim", 1) not in (1, 2):
-            raise InputError("labels is {!r}, expected a list of labels like [0]".format(labels))
+        if isinstance(labels, (str, numbers.Number)):
+            raise InputError("labels is {!r}, expected a list of labels like [{!r}]".format(labels, labels))
+        if getattr(labels, "ndim", 1) not in (1, 2):
+            raise InputError("labels has {} dimensions, expected a list of labels like [0]".format(labels.ndim))
         if getattr(labels, "ndim", 1) == 2:
             return self._mixed(np.asarray(labels))
         rows = [self._index(label) for label in labels]

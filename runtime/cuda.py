@@ -1,0 +1,170 @@
+"""CUDA through pycuda: the primary context, staging memory, graphs. The only file that imports pycuda.
+
+The primary context is retained, pushed for the time of a call and popped again: so an engine works beside PyTorch
+(which uses the same context), from any thread, and leaves nothing current behind. pycuda has no CUDA graphs;
+those go to the driver by ctypes.
+"""
+
+import contextlib
+import ctypes
+
+import numpy as np
+
+from .errors import BackendError
+
+KINDS = ("device", "mapped", "managed")
+
+
+def driver():
+    """pycuda.driver, initialised. Raises BackendError with what to do."""
+    try:
+        import pycuda.driver as drv
+
+        drv.init()
+        return drv
+    except ImportError as error:
+        raise BackendError(
+            "pycuda cannot be loaded ({}): on a Jetson, pip install 'pycuda<2022.2'; ask `latentjet doctor`".format(error)
+        )
+    except Exception as error:  # pycuda's own errors have no importable base where the driver is missing
+        raise BackendError("CUDA does not answer ({}): ask `latentjet doctor`".format(error))
+
+
+class Cuda:
+    """One device's primary context. `active()` makes it current for a block; `close` releases it."""
+
+    def __init__(self, index=0):
+        self.drv = driver()
+        if index >= self.drv.Device.count():
+            raise BackendError("CUDA has {} devices, none with index {}".format(self.drv.Device.count(), index))
+        self.device = self.drv.Device(index)
+        self.context = self.device.retain_primary_context()
+
+    @contextlib.contextmanager
+    def active(self):
+        self.context.push()
+        try:
+            yield self
+        finally:
+            self.context.pop()
+
+    def identity(self):
+        """{gpu, sm, cuda}: what a plan is built for, besides TensorRT."""
+        major, minor = self.device.compute_capability()
+        version = self.drv.get_version()
+        return {
+            "gpu": self.device.name(),
+            "sm": "{}.{}".format(major, minor),
+            "cuda": ".".join(str(part) for part in version[:2]),
+        }
+
+    def free_bytes(self):
+        with self.active():
+            return self.drv.mem_get_info()[0]
+
+    def stream(self):
+        with self.active():
+            return self.drv.Stream()
+
+    def memory(self, count, kind):
+        """Staging for so many float32 values -> Memory. Raises BackendError for an unknown kind."""
+        if kind not in KINDS:
+            raise BackendError("memory is '{}', expected one of {}".format(kind, ", ".join(KINDS)))
+        with self.active():
+            return Memory(self.drv, count, kind)
+
+    def close(self):
+        if self.context is not None:
+            self.context.detach()
+            self.context = None
+
+
+class Memory:
+    """float32 values that the host writes or reads (`host`) and the device sees at `address`.
+
+    device: pinned host memory and a device buffer, copied; mapped: pinned host memory that the device reads in place;
+    managed: one cached buffer for both. On boards before compute capability 7.2 pinned memory is not cached by the
+    processor; which kind is fastest is measured, not assumed.
+    """
+
+    def __init__(self, drv, count, kind):
+        self.kind, self.drv, self.buffer = kind, drv, None
+        if kind == "managed":
+            self.host = drv.managed_empty(count, np.float32, mem_flags=drv.mem_attach_flags.GLOBAL)
+            self.address = int(self.host.base.get_device_pointer())
+        elif kind == "mapped":
+            self.host = drv.pagelocked_empty(count, np.float32, mem_flags=drv.host_alloc_flags.DEVICEMAP)
+            self.address = int(self.host.base.get_device_pointer())
+        else:
+            self.host = drv.pagelocked_empty(count, np.float32)
+            self.buffer = drv.mem_alloc(self.host.nbytes)
+            self.address = int(self.buffer)
+        self.host[...] = 0
+
+    def upload(self, stream, count):
+        """Start the copy of the first `count` values to the device, where there is one to make."""
+        if self.buffer is not None:
+            self.drv.memcpy_htod_async(self.buffer, self.host[:count], stream)
+
+    def download(self, stream, count):
+        """Start the copy of the first `count` values from the device."""
+        if self.buffer is not None:
+            self.drv.memcpy_dtoh_async(self.host[:count], self.buffer, stream)
+
+    def free(self):
+        """Give the memory back; a second call does nothing."""
+        if self.buffer is not None:
+            self.buffer.free()
+        self.buffer, self.address = None, 0
+        if self.host is not None:
+            base, self.host = self.host.base, None
+            base.free()
+
+
+class CaptureError(Exception):
+    """A CUDA graph cannot be captured here; run without one."""
+
+
+class CudaGraph:
+    """A captured sequence of work on a stream: `launch` replays it. Made by `capture`."""
+
+    def __init__(self, library, executable, stream):
+        self.library, self.executable, self.stream = library, executable, stream
+
+    def launch(self):
+        _call(self.library, "cuGraphLaunch", self.executable, ctypes.c_void_p(self.stream.handle))
+
+    def free(self):
+        if self.executable is not None:
+            _call(self.library, "cuGraphExecDestroy", self.executable)
+            self.executable = None
+
+
+def capture(stream, work, library=None):
+    """Record what `work()` puts on a stream -> CudaGraph. Raises CaptureError; the stream can be used all the same.
+
+    The context must be active, and work() must have run once before at the same shapes. library: stands for libcuda.
+    """
+    library = library or ctypes.CDLL("libcuda.so.1")
+    handle, graph, executable = ctypes.c_void_p(stream.handle), ctypes.c_void_p(), ctypes.c_void_p()
+    _call(library, "cuStreamBeginCapture_v2", handle, 2)  # relaxed: other threads may go on
+    try:
+        work()
+    except Exception as error:
+        library.cuStreamEndCapture(handle, ctypes.byref(graph))
+        raise CaptureError("the work cannot be captured: {}".format(error))
+    _call(library, "cuStreamEndCapture", handle, ctypes.byref(graph))
+    try:
+        if hasattr(library, "cuGraphInstantiateWithFlags"):
+            _call(library, "cuGraphInstantiateWithFlags", ctypes.byref(executable), graph, ctypes.c_ulonglong(0))
+        else:  # CUDA 10.2
+            _call(library, "cuGraphInstantiate", ctypes.byref(executable), graph, None, None, ctypes.c_size_t(0))
+    finally:
+        library.cuGraphDestroy(graph)
+    return CudaGraph(library, executable, stream)
+
+
+def _call(library, function, *arguments):
+    status = getattr(library, function)(*arguments)
+    if status != 0:
+        raise CaptureError("{} returned {}".format(function, status))

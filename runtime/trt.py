@@ -1,0 +1,187 @@
+"""TensorRT 8.0 to 11 and TensorRT for RTX: what differs between them, in one place. The only file that imports
+tensorrt, and it does so when asked, so that a machine without it can read this file.
+
+| | 8.0 | 8.2 | 8.4 | 8.5, 8.6 | 10, 11, RTX |
+|---|---|---|---|---|---|
+| workspace | max_workspace_size | same | pool limit | pool limit | pool limit |
+| precision | FP16, STRICT_TYPES | FP16, OBEY or PREFER | same | same | types of the ONNX graph |
+| running | bindings, execute_async_v2 | same | same | tensor names, execute_async_v3 | same |
+| inspector | none | EngineInspector | same | same | same |
+
+Whether a name is there is asked of the module, never of its version, but for `typed`: TensorRT 10 has the flags of 8
+as well, and reads typed graphs better.
+"""
+
+import importlib
+import json
+
+from .errors import BackendError, PlanError
+
+MODULES = ("tensorrt", "tensorrt_rtx")
+
+
+def load():
+    """The tensorrt module of this machine. Raises BackendError: it is not there, or it does not load."""
+    problems = []
+    for name in MODULES:
+        try:
+            return importlib.import_module(name)
+        except ImportError as error:
+            problems.append(str(error))
+    raise BackendError(
+        "TensorRT cannot be loaded ({}): on a Jetson it belongs to the system's Python 3.6, so make the virtual environment "
+        "with --system-site-packages; ask `latentjet doctor`".format("; ".join(problems))
+    )
+
+
+class Log:
+    """Collects what TensorRT says; `make` gives the logger object that its constructors want."""
+
+    def __init__(self):
+        self.lines = []
+
+    def make(self, trt):
+        log, severities = self, {}
+        for name in ("INTERNAL_ERROR", "ERROR", "WARNING", "INFO", "VERBOSE"):
+            severities[getattr(trt.ILogger.Severity if hasattr(trt.ILogger, "Severity") else trt.Logger, name)] = name
+
+        class Logger(trt.ILogger):
+            def __init__(self):
+                trt.ILogger.__init__(self)
+
+            def log(self, severity, message):
+                log.lines.append((severities.get(severity, "INFO"), message))
+
+        return Logger()
+
+    def errors(self):
+        """The error messages, oldest first, without the repetitions that follow a missing driver."""
+        found = [text for severity, text in self.lines if severity in ("INTERNAL_ERROR", "ERROR")]
+        return list(dict.fromkeys(found))
+
+
+class Api:
+    """One TensorRT module, seen through what this project needs of it.
+
+    typed: precision comes from the types of the ONNX graph; constraints: names of the flags that make a layer's
+    precision binding, strongest first; named: tensors are addressed by name, not by binding index.
+    """
+
+    def __init__(self, trt):
+        self.trt = trt
+        self.version = trt.__version__
+        self.typed = int(self.version.split(".")[0]) >= 10 or trt.__name__ == "tensorrt_rtx"
+        names = ("OBEY_PRECISION_CONSTRAINTS", "PREFER_PRECISION_CONSTRAINTS", "STRICT_TYPES")
+        self.constraints = [] if self.typed else [name for name in names if hasattr(trt.BuilderFlag, name)]
+        if len(self.constraints) == 3:
+            self.constraints.pop()
+        self.named = hasattr(trt.ICudaEngine, "num_io_tensors")
+        self.inspects = hasattr(trt.ICudaEngine, "create_engine_inspector")
+
+    def builder(self, log):
+        """A Builder. Raises PlanError where TensorRT finds no GPU."""
+        try:
+            return self.trt.Builder(log.make(self.trt))
+        except TypeError:
+            raise PlanError(explained(log, "TensorRT {} found no usable GPU".format(self.version)))
+
+    def network(self, builder):
+        """An empty network with an explicit batch, strongly typed where that is the way."""
+        flags, kinds = 0, self.trt.NetworkDefinitionCreationFlag
+        if hasattr(kinds, "EXPLICIT_BATCH") and not self.typed:
+            flags |= 1 << int(kinds.EXPLICIT_BATCH)
+        if self.typed and hasattr(kinds, "STRONGLY_TYPED"):
+            flags |= 1 << int(kinds.STRONGLY_TYPED)
+        return builder.create_network(flags)
+
+    def set_workspace(self, config, size_bytes):
+        if hasattr(config, "set_memory_pool_limit"):
+            config.set_memory_pool_limit(self.trt.MemoryPoolType.WORKSPACE, size_bytes)
+        else:
+            config.max_workspace_size = size_bytes
+
+    def ask_for_details(self, config):
+        """Have the plan keep what the inspector tells of its layers, where there is an inspector."""
+        if hasattr(self.trt.ProfilingVerbosity, "DETAILED"):
+            config.profiling_verbosity = self.trt.ProfilingVerbosity.DETAILED
+
+    def half(self, config):
+        config.set_flag(self.trt.BuilderFlag.FP16)
+
+    def constrain(self, config, name):
+        """Make layers' precisions binding by one of `constraints`, and by no other."""
+        for other in self.constraints:
+            config.clear_flag(getattr(self.trt.BuilderFlag, other))
+        config.set_flag(getattr(self.trt.BuilderFlag, name))
+
+    def keep_float32(self, layer):
+        """Ask for a layer in float32, its outputs too: its precision alone is ignored."""
+        single = self.trt.DataType.FLOAT
+        layer.precision = single
+        for index in range(layer.num_outputs):
+            if layer.get_output(index).dtype in (single, self.trt.DataType.HALF):
+                layer.set_output_type(index, single)
+
+    def use_cache(self, config, content):
+        """Attach a timing cache made of earlier bytes (b"" for a new one); one that does not match is dropped."""
+        for stored in (content, b""):
+            cache = config.create_timing_cache(stored)
+            if cache is not None and config.set_timing_cache(cache, False):
+                return cache
+        return None
+
+    def deserialize(self, plan, log):
+        """Plan bytes -> ICudaEngine, with the Runtime that must outlive it. Raises PlanError."""
+        runtime = self.trt.Runtime(log.make(self.trt))
+        engine = runtime.deserialize_cuda_engine(plan)
+        if engine is None:
+            raise PlanError(explained(log, "TensorRT {} cannot read this plan".format(self.version)))
+        return runtime, engine
+
+    def layers(self, engine):
+        """[{name, precision}] of a built engine, as its inspector tells; None where there is no inspector."""
+        if not self.inspects:
+            return None
+        inspector = engine.create_engine_inspector()
+        text = inspector.get_engine_information(self.trt.LayerInformationFormat.JSON)
+        found = []
+        for item in json.loads(text).get("Layers", []):
+            if isinstance(item, dict):
+                kinds = [output.get("Format/Datatype", "") for output in item.get("Outputs", [])]
+                found.append({"name": item.get("Name", ""), "precision": precision_of(item.get("Precision"), kinds)})
+            else:
+                found.append({"name": str(item), "precision": None})
+        return found
+
+
+def precision_of(stated, formats):
+    """What an inspector says of a layer -> "fp32", "fp16", another type's name, or None if it says nothing."""
+    for text in [stated or ""] + list(formats):
+        lowered = text.lower()
+        for mark, name in (("half", "fp16"), ("fp16", "fp16"), ("float", "fp32"), ("fp32", "fp32"), ("int", "int")):
+            if mark in lowered:
+                return name
+    return None
+
+
+DISGUISES = (
+    (
+        ("could not find any implementation", "out of memory", "outofmemory", "cudamalloc", "cuda failure: 2"),
+        "that is memory, in disguise: close other programs, add swap, build with --batch 1 or a smaller --workspace",
+    ),
+    (("workspace", "insufficient memory"), "the workspace is too small for every tactic: give a larger --workspace"),
+    (("plugin", "no importer registered"), "the graph has an operator this TensorRT lacks: export it again for this target"),
+    (("error: 35", "no cuda-capable device", "cuda initialization failure"), "no NVIDIA driver answers: see `latentjet doctor`"),
+    (("version", "serializ"), "the plan was built by another TensorRT: build it again on this device"),
+)
+
+
+def explained(log, what):
+    """What failed, TensorRT's own first messages, and the cause behind the known disguises."""
+    said = log.errors()
+    quoted = " | ".join(text.strip() for text in said[:3]) or "it gave no reason"
+    lowered = " ".join(said).lower()
+    for marks, advice in DISGUISES:
+        if any(mark in lowered for mark in marks):
+            return "{}: {} ({})".format(what, quoted, advice)
+    return "{}: {}".format(what, quoted)

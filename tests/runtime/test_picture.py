@@ -1,0 +1,86 @@
+"""Grids of images: every pixel where it belongs, names beside them."""
+
+import io
+import sys
+
+import numpy as np
+import pytest
+from latentjet.runtime.errors import BackendError, InputError
+from latentjet.runtime.picture import GAP, grid, tile
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def pixels(content):
+    """PNG bytes -> RGB (H, W, 3)."""
+    from PIL import Image
+
+    with Image.open(io.BytesIO(content)) as picture:
+        return np.array(picture.convert("RGB"))
+
+
+def images(rows=2, columns=3, channels=1, height=4, width=5):
+    shape = (rows, columns, channels, height, width)
+    return np.random.RandomState(0).randint(0, 256, shape).astype(np.uint8)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_every_image_is_in_its_place_with_a_white_gap_around(channels):
+    given = images(channels=channels)
+    sheet = tile(given)
+    assert sheet.shape == (2 * (4 + GAP), 3 * (5 + GAP), 3) and sheet.dtype == np.uint8
+    white = np.ones(sheet.shape[:2], bool)
+    for row in range(2):
+        for column in range(3):
+            top, left = row * (4 + GAP) + GAP // 2, column * (5 + GAP) + GAP // 2
+            expected = np.broadcast_to(given[row, column].transpose(1, 2, 0), (4, 5, 3))
+            np.testing.assert_array_equal(sheet[top : top + 4, left : left + 5], expected)
+            white[top : top + 4, left : left + 5] = False
+    assert (sheet[white] == 255).all()
+
+
+@pytest.mark.parametrize("scale", [1, 2, 3])
+def test_a_grid_without_names_is_the_enlarged_sheet(scale):
+    content = grid(images(), scale=scale)
+    assert content.startswith(PNG)
+    expected = tile(images()).repeat(scale, axis=0).repeat(scale, axis=1)
+    np.testing.assert_array_equal(pixels(content), expected)
+
+
+def test_names_get_a_margin_on_the_left_with_something_written_beside_each_row():
+    given = images(rows=3, height=16)
+    plain, named = pixels(grid(given)), pixels(grid(given, ["red", "green", "ankle boot"]))
+    margin = named.shape[1] - plain.shape[1]
+    assert margin > 20 and named.shape[0] == plain.shape[0]
+    np.testing.assert_array_equal(named[:, margin:], plain)
+    for row in np.split(named[:, :margin], 3):
+        assert (row < 128).any() and (row[:, -1] == 255).all()
+
+
+def test_a_longer_name_gets_a_wider_margin():
+    short, long = grid(images(rows=1), ["a"]), grid(images(rows=1), ["a much longer name"])
+    assert pixels(long).shape[1] > pixels(short).shape[1]
+
+
+@pytest.mark.parametrize("name", ["\u732b", "na\u00efve", "two\nlines", "", "\U0001f600"])
+def test_any_class_name_can_be_drawn(name):
+    assert grid(images(rows=1), [name]).startswith(PNG)
+
+
+@pytest.mark.parametrize(
+    ("given", "seen"),
+    [
+        (images()[0], "uint8 (3, 1, 4, 5)"),
+        (images(channels=2), "uint8 (2, 3, 2, 4, 5)"),
+        (images().astype(np.float32), "float32 (2, 3, 1, 4, 5)"),
+    ],
+)
+def test_other_shapes_are_refused(given, seen, sentence):
+    text = sentence(InputError, grid, given)
+    assert f"images is {seen}, expected uint8 (rows, columns, 1 or 3, H, W)" in text
+
+
+def test_without_pillow_it_says_what_to_do(monkeypatch, sentence):
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    text = sentence(BackendError, grid, images())
+    assert "pip install Pillow" in text and ".npy" in text
