@@ -18,7 +18,10 @@ from .results import Case, Result, Run
 SYSTEMS = {
     "eager": ("latentjet.benchmarks.eager", "EagerEngine"),
     "masked": ("latentjet.benchmarks.masked", "MaskedEngine"),
+    "bare": ("latentjet.benchmarks.overhead", "BareEngine"),
+    "model": ("latentjet.benchmarks.overhead", "ModelEngine"),
 }
+PACKAGES = {"ort": "onnxruntime", "bare": "onnxruntime", "model": "onnxruntime", "eager": "torch", "masked": "torch"}
 UNCHECKED = {"masked": "another model with random weights: not compared with the reference"}
 
 
@@ -37,7 +40,7 @@ def open_system(bundle, graph, name, threads):
     try:
         engine = getattr(importlib.import_module(module), attribute)
     except ImportError as error:
-        raise BackendError("system '{}' cannot be loaded ({}): pip install torch".format(name, error))
+        raise BackendError("system '{}' cannot be loaded ({}): pip install {}".format(name, error, PACKAGES[name]))
     return engine.open(bundle, bundle.graph(graph), threads)
 
 
@@ -120,6 +123,8 @@ def time_batch(bundle, graph, engines, batch, rounds, burst_s, seed, progress):
     calls = {}
     for name, engine in engines.items():
         inputs = reference_rows(bundle, graph, batch) if name == "replay" else inputs_for(bundle, graph, batch, seed)
+        if name == "model" and "labels" in inputs:
+            inputs["labels"] = engine.model.weights(inputs["labels"])
         calls[name, batch] = caller(engine, inputs)
     return interleave(calls, rounds, burst_s, progress and (lambda number: progress(batch, number)))
 
@@ -130,7 +135,7 @@ def caller(engine, inputs):
 
 def version_of(system):
     """{package: version} of what a system runs on."""
-    package = {"ort": "onnxruntime", "eager": "torch", "masked": "torch"}.get(system)
+    package = PACKAGES.get(system)
     return {package: str(importlib.import_module(package).__version__)} if package else {}
 
 

@@ -69,7 +69,9 @@ def parse(api, builder, wanted, log):
     network = api.network(builder)
     parser = api.trt.OnnxParser(network, log.make(api.trt))
     if not parser.parse(wanted.content):
-        said = ["node {}: {}".format(item.node(), item.desc()) for item in map(parser.get_error, range(parser.num_errors))]
+        said = [
+            "node {}: {}".format(item.node(), item.desc()) for item in map(parser.get_error, range(parser.num_errors))
+        ]
         raise PlanError(
             "TensorRT {} cannot read graph '{}': {}; export it again for this target".format(
                 api.version, wanted.graph, " | ".join(said[:3]) or "; ".join(log.errors()[:3]) or "it gave no reason"

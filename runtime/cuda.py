@@ -24,7 +24,9 @@ def driver():
         return drv
     except ImportError as error:
         raise BackendError(
-            "pycuda cannot be loaded ({}): on a Jetson, pip install 'pycuda<2022.2'; ask `latentjet doctor`".format(error)
+            "pycuda cannot be loaded ({}): on a Jetson, pip install 'pycuda<2022.2'; ask `latentjet doctor`".format(
+                error
+            )
         )
     except Exception as error:  # pycuda's own errors have no importable base where the driver is missing
         raise BackendError("CUDA does not answer ({}): ask `latentjet doctor`".format(error))

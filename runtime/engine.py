@@ -20,12 +20,12 @@ BACKENDS = {
     "replay": ("latentjet.runtime.replay", "ReplayEngine", "answers from the bundle's reference vectors"),
 }
 AUTO = ("ort",)
-FLOAT32 = np.dtype(np.float32)
+FLOAT32, ndarray = np.dtype(np.float32), np.ndarray  # the hot path looks them up once
 MOST_SLOTS = 8
 
 
 class Slot(NamedTuple):
-    """Where the inputs of one batch size are staged: flat, one buffer; arrays, views of it as [(name, array)];
+    """Where the inputs of one batch size are staged: flat, one buffer; arrays, views of it as [(name, array, shape)];
     extra, what the backend ties to them."""
 
     flat: np.ndarray
@@ -36,13 +36,15 @@ class Slot(NamedTuple):
 class Engine:
     """The working base: checks and stages inputs, names outputs, locks, closes.
 
-    A backend's class gives `open`, `_run(slot) -> list of arrays` (its own, not to be written again), and may give
-    `_tie(arrays, batch)`, called once for each batch size with the staged arrays. Staging costs a copy of the
-    inputs and saves what a backend would spend on looking at new arrays in every call.
-    A lock makes it safe to share an engine between threads; they take turns.
+    A backend's class gives `open` and `_run(slot) -> list of arrays`; `fresh` says whether these are new in each run
+    or will be written again. It may give `_tie(arrays, batch)`, called once for each batch size, and `_allocate`, for
+    staging memory of its own. Staging costs a copy of the inputs and saves what a backend would spend on looking at new
+    arrays in every call. A lock makes it safe to share an engine between threads; they take turns.
     """
 
     backend = None
+    fresh = True
+    alignment = 1  # float32 values; each staged input starts at a multiple of it
 
     def __init__(self, graph):
         self.graph = graph
@@ -58,10 +60,31 @@ class Engine:
         """Load a graph of a bundle; threads: how many the backend may use (None: its own choice)."""
         raise NotImplementedError
 
-    def run(self, **inputs):
-        """Arrays by input name, any batch -> dict of arrays by output name. Raises InputError."""
+    def run(self, out=None, **inputs):
+        """Arrays by input name, any batch -> dict of arrays by output name. Raises InputError.
+
+        out: {output name: float32 array} to write into instead of new arrays; it is what is returned then.
+        """
         with self._lock:
-            return dict(zip(self._outputs, self._run(self._stage(inputs))))
+            found = self._run(self._stage(inputs))
+            if out is not None:
+                return self._written(out, found)
+            if self.fresh:
+                return dict(zip(self._outputs, found))
+            return {name: array.copy() for name, array in zip(self._outputs, found)}
+
+    def _written(self, out, found):
+        """Copy outputs into the caller's arrays. Raises InputError where one does not fit."""
+        for name, array in zip(self._outputs, found):
+            place = out.get(name)
+            if not isinstance(place, np.ndarray) or place.dtype != FLOAT32 or place.shape != array.shape:
+                raise InputError(
+                    "graph '{}': out['{}'] is {}, expected a float32 array {}".format(
+                        self.graph.name, name, getattr(place, "shape", type(place).__name__), array.shape
+                    )
+                )
+            place[...] = array
+        return out
 
     def _stage(self, inputs):
         """Copy the inputs to where the backend reads them -> Slot; InputError for names, types, shapes, NaN."""
@@ -72,16 +95,20 @@ class Engine:
             raise self._explained(inputs)
         if len(inputs) != len(slot.arrays):
             raise self._explained(inputs)
-        for name, staged in slot.arrays:
+        for name, staged, shape in slot.arrays:
             array = inputs.get(name)
-            if not isinstance(array, np.ndarray) or array.dtype != FLOAT32 or array.shape != staged.shape:
+            if not isinstance(array, ndarray) or array.dtype is not FLOAT32 and array.dtype != FLOAT32:
+                raise self._explained(inputs)
+            if array.shape != shape:
                 raise self._explained(inputs)
             staged[...] = array
         flat = slot.flat
         # a finite sum of squares proves every value finite, at a tenth of the cost of asking each; vdot, for dot
         # warns of overflow
         if not math.isfinite(np.vdot(flat, flat)) and not np.isfinite(flat).all():
-            raise self._explained(inputs)
+            error = self._explained(inputs)
+            flat[...] = 0
+            raise error
         return slot
 
     def _make_slot(self, batch):
@@ -89,13 +116,26 @@ class Engine:
             raise KeyError(batch)
         if len(self._slots) >= MOST_SLOTS:
             self._slots.clear()
-        sizes = [batch * int(np.prod(shape, dtype=int)) for _, shape in self._shapes]
-        flat, start, arrays = np.zeros(sum(sizes), FLOAT32), 0, []
-        for (name, shape), size in zip(self._shapes, sizes):
-            arrays.append((name, flat[start : start + size].reshape((batch,) + shape)))
-            start += size
-        self._slots[batch] = Slot(flat, arrays, self._tie(arrays, batch))
+        places, total = self._places(batch)
+        flat, arrays = self._allocate(total), []
+        for (name, shape), (start, size) in zip(self._shapes, places):
+            shape = (batch,) + shape
+            arrays.append((name, flat[start : start + size].reshape(shape), shape))
+        self._slots[batch] = Slot(flat, arrays, self._tie([item[:2] for item in arrays], batch))
         return self._slots[batch]
+
+    def _places(self, batch):
+        """[(start, size)] of each input in the staging buffer, in float32 values, and the size of it all."""
+        places, start = [], 0
+        for _, shape in self._shapes:
+            size = batch * int(np.prod(shape, dtype=int))
+            places.append((start, size))
+            start += -(-size // self.alignment) * self.alignment
+        return places, start
+
+    def _allocate(self, count):
+        """Staging memory of so many zeros."""
+        return np.zeros(count, FLOAT32)
 
     def _tie(self, arrays, batch):
         """What the backend keeps for a batch size, given where its inputs will be."""

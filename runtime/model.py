@@ -12,6 +12,15 @@ from .errors import BundleError, InputError
 ROLES = {"decode": ("z", "images"), "encode": ("images", "z"), "log_prob": ("images", "log_prob")}
 
 
+class Weights(np.ndarray):
+    """Mixing weights (N, classes), float32, that `Model.weights` has checked; read-only, so they stay checked."""
+
+
+def _checked(weights):
+    weights.flags.writeable = False
+    return weights.view(Weights)
+
+
 class Model:
     """A bundle opened for use; graphs are loaded when first needed. A context manager.
 
@@ -57,14 +66,12 @@ class Model:
 
         A flow's images may leave [0, 1] by its logit constraint (1e-5); `sample` clips. Raises InputError.
         """
-        if not self._conditional:
-            self._refuse_labels(labels)
-            return self._decode(z, None)
-        return self._decode(z, self.weights(labels))
-
-    def _decode(self, z, weights):
         engine = self._engines.get("decode") or self.engine("decode")
-        return engine.run(z=z)["images"] if weights is None else engine.run(z=z, labels=weights)["images"]
+        if self._conditional:
+            weights = labels if labels.__class__ is Weights else self.weights(labels)
+            return engine.run(z=z, labels=weights)["images"]
+        self._refuse_labels(labels)
+        return engine.run(z=z)["images"]
 
     def sample(self, labels=None, seed=0, temperature=1.0, count=None, uint8=False):
         """One image for each label -> images (N, C, H, W), float32 in [0, 1], or uint8.
@@ -76,7 +83,7 @@ class Model:
         self.engine("decode")
         weights = self._weights_or_count(labels, count)
         z = noise(seed, len(weights) if weights is not None else count, self.latent, temperature)
-        images = np.clip(self._decode(z, weights), 0, 1)
+        images = np.clip(self.decode(z, weights), 0, 1)
         return to_uint8(images, self.bundle.pixels) if uint8 else images
 
     def encode(self, images, labels=None, seed=0):
@@ -95,7 +102,7 @@ class Model:
         return 8 - self.log_prob(images, labels, seed) / (np.prod(self.image) * math.log(2))
 
     def weights(self, labels):
-        """Labels -> mixing weights float32 (N, classes), one-hot for plain labels.
+        """Labels -> Weights: float32 (N, classes), one-hot for plain labels. Give them back for labels, to check once.
 
         labels: a list of class names or numbers (mixed as you like), or an array of weights (N, classes), each
         row summing to 1. Raises InputError that names the label and lists the classes.
@@ -115,20 +122,20 @@ class Model:
         rows = [self._index(label) for label in labels]
         if not rows:
             raise InputError("labels is empty, expected at least one of {}".format(self._known()))
-        return np.eye(len(self.classes), dtype=np.float32)[rows]
+        return _checked(np.eye(len(self.classes), dtype=np.float32)[rows])
 
     def _mixed(self, weights):
         if weights.shape[1] != len(self.classes) or weights.dtype.kind not in "fiub":
             raise InputError(
                 "labels is {} {}, expected numbers (N, {})".format(weights.dtype, weights.shape, len(self.classes))
             )
-        weights = weights.astype(np.float32, copy=False)
+        weights = weights.astype(np.float32)
         gaps = weights.dot(self._ones) - 1
         if not np.vdot(gaps, gaps) < 1e-6:  # no gap is above 1e-3; else each is looked at
             wrong = np.flatnonzero(~(np.abs(gaps) < 1e-3))
             if len(wrong):
                 raise InputError("labels: row {} sums to {:.4g}, expected 1".format(wrong[0], gaps[wrong[0]] + 1))
-        return weights
+        return _checked(weights)
 
     def _index(self, label):
         if isinstance(label, str):

@@ -15,6 +15,7 @@ class OrtEngine(Engine):
     """
 
     backend = "ort"
+    fresh = False
 
     def __init__(self, graph, session):
         super().__init__(graph)
@@ -43,7 +44,7 @@ class OrtEngine(Engine):
     def _run(self, slot):
         binding, outputs = slot.extra
         self.session.run_with_iobinding(binding)
-        return [array.copy() for array in outputs]
+        return outputs
 
     def close(self):
         super().close()

@@ -23,7 +23,7 @@ class ReplayEngine(Engine):
         return cls(graph, *bundle.reference(graph.name))
 
     def _key(self, arrays, row):
-        return b"".join(array[row].tobytes() for _, array in arrays)
+        return b"".join(item[1][row].tobytes() for item in arrays)
 
     def _run(self, slot):
         try:

@@ -29,8 +29,8 @@ def load():
         except ImportError as error:
             problems.append(str(error))
     raise BackendError(
-        "TensorRT cannot be loaded ({}): on a Jetson it belongs to the system's Python 3.6, so make the virtual environment "
-        "with --system-site-packages; ask `latentjet doctor`".format("; ".join(problems))
+        "TensorRT cannot be loaded ({}): on a Jetson it belongs to the system's Python 3.6, so make the virtual "
+        "environment with --system-site-packages; ask `latentjet doctor`".format("; ".join(problems))
     )
 
 
@@ -170,8 +170,14 @@ DISGUISES = (
         "that is memory, in disguise: close other programs, add swap, build with --batch 1 or a smaller --workspace",
     ),
     (("workspace", "insufficient memory"), "the workspace is too small for every tactic: give a larger --workspace"),
-    (("plugin", "no importer registered"), "the graph has an operator this TensorRT lacks: export it again for this target"),
-    (("error: 35", "no cuda-capable device", "cuda initialization failure"), "no NVIDIA driver answers: see `latentjet doctor`"),
+    (
+        ("plugin", "no importer registered"),
+        "the graph has an operator this TensorRT lacks: export it again for this target",
+    ),
+    (
+        ("error: 35", "no cuda-capable device", "cuda initialization failure"),
+        "no NVIDIA driver answers: see `latentjet doctor`",
+    ),
     (("version", "serializ"), "the plan was built by another TensorRT: build it again on this device"),
 )
 

@@ -12,8 +12,6 @@ from .cuda import CaptureError, Cuda, capture
 from .engine import Engine
 from .trt import Api, Log, load
 
-ALIGNMENT = 64  # float32 values: TensorRT wants addresses at multiples of 256 bytes
-
 
 class TrtEngine(Engine):
     """A plan on one device. Safe to share between threads, which take turns; for two at once load two engines.
@@ -23,6 +21,7 @@ class TrtEngine(Engine):
 
     backend = "trt"
     fresh = False
+    alignment = 64  # TensorRT wants addresses at multiples of 256 bytes
 
     def __init__(self, graph, content, cuda, api, batches, memory="device", use_graphs=True):
         super().__init__(graph)
@@ -36,8 +35,8 @@ class TrtEngine(Engine):
             self._stream = cuda.stream()
             self._contexts = {}
         most = self.batches[-1]
-        self._input = cuda.memory(sum(padded(most, shape) for _, shape in self._shapes), memory)
-        self._output = cuda.memory(sum(padded(most, shape) for shape in self._output_shapes), memory)
+        self._input = cuda.memory(self._places(most)[1], memory)
+        self._output = cuda.memory(sum(self._padded(most, shape) for shape in self._output_shapes), memory)
 
     @classmethod
     def open(cls, bundle, graph, threads=None, precision=None, memory="device", use_graphs=True):
@@ -66,28 +65,27 @@ class TrtEngine(Engine):
             for low in range(0, rows, most)
         ]
         whole = {name: np.concatenate([part[name] for part in parts]) for name in self._outputs}
-        return whole if out is None else self._copied(out, whole.values())
+        return whole if out is None else self._written(out, [whole[name] for name in self._outputs])
 
-    def _allocate(self, count, batch):
+    def _allocate(self, count):
         return self._input.host[:count]
-
-    def _place(self, batch):
-        return [padded(batch, shape) for _, shape in self._shapes]
 
     def _tie(self, arrays, batch):
         """Addresses and views for one batch size; its context and profile."""
-        addresses, outputs, start = {}, [], 0
-        for (name, _), size in zip(self._shapes, self._place(batch)):
-            addresses[name] = self._input.address + 4 * start
-            start += size
-        read = start
-        start = 0
+        places, read = self._places(batch)
+        addresses = {name: self._input.address + 4 * start for (name, _), (start, _) in zip(self._shapes, places)}
+        outputs, start = [], 0
         for name, shape in zip(self._outputs, self._output_shapes):
             addresses[name] = self._output.address + 4 * start
             size = batch * int(np.prod(shape, dtype=int))
             outputs.append(self._output.host[start : start + size].reshape((batch,) + shape))
-            start += padded(batch, shape)
+            start += self._padded(batch, shape)
         return Tied(batch, addresses, outputs, read, start)
+
+    def _padded(self, batch, shape):
+        """Values of a (batch,) + shape tensor, up to the next aligned place."""
+        count = batch * int(np.prod(shape, dtype=int))
+        return -(-count // self.alignment) * self.alignment
 
     def _run(self, slot):
         tied = slot.extra
@@ -145,12 +143,6 @@ class Tied:
 
     def __init__(self, batch, addresses, outputs, read, written):
         self.batch, self.addresses, self.outputs, self.read, self.written = batch, addresses, outputs, read, written
-
-
-def padded(batch, shape):
-    """Values of a (batch,) + shape tensor, up to the next aligned place."""
-    count = batch * int(np.prod(shape, dtype=int))
-    return -(-count // ALIGNMENT) * ALIGNMENT
 
 
 class Bindings:

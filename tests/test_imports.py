@@ -16,7 +16,8 @@ ALLOWED = {
     "benchmarks": {"benchmarks", "runtime"},
 }
 ONLY_IN = {
-    "onnxruntime": {"runtime/ort.py"},
+    "onnxruntime": {"runtime/ort.py", "export/precision.py"},
+    "pycuda": {"runtime/cuda.py"},
     "PIL": {"runtime/picture.py"},
     "onnx": {"export"},
     "onnxscript": set(),

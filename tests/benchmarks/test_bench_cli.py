@@ -109,7 +109,7 @@ def test_a_wrong_engine_gets_no_time_and_writes_nothing(bundle, altered, tmp_pat
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        (["--backends", "onnx"], "system is 'onnx', expected one of: eager, masked, "),
+        (["--backends", "onnx"], "system is 'onnx', expected one of: bare, eager, masked, "),
         (["--backends", "ort,ort"], "each once"),
         (["--backends", ""], "expected one of"),
         (["--backends", "ort", "--graph", "sample"], "no graph 'sample'"),
