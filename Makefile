@@ -35,6 +35,7 @@ clean:
 .venv/installed: .venv/packages $(SOURCES)
 	@rm -rf build
 	.venv/bin/python $(PIP) install --quiet --no-deps --force-reinstall .
+	@rm -rf build *.egg-info
 	@touch $@
 
 .venv36/packages: tests/python36.txt
@@ -47,4 +48,5 @@ clean:
 .venv36/installed: .venv36/packages $(SOURCES)
 	@rm -rf build
 	@if [ -x .venv36/bin/python ]; then .venv36/bin/python $(PIP) install --quiet --no-deps --force-reinstall .; fi
+	@rm -rf build *.egg-info
 	@touch $@

@@ -83,8 +83,8 @@ class Run(NamedTuple):
     results: tuple
 
     def baseline(self, result, system="eager"):
-        """The result of the baseline system at the same batch, threads and precision, or None."""
-        wanted = result.case._replace(system=system)
+        """The result of the baseline system, in float32, at the same batch and threads, or None."""
+        wanted = result.case._replace(system=system, precision="fp32")
         return next((other for other in self.results if other.case == wanted), None)
 
 

@@ -47,7 +47,7 @@ def open_system(bundle, graph, name, threads):
 def largest_difference(engine, bundle):
     """Run the reference vectors -> largest absolute difference. Raises CheckError where it is more than is allowed."""
     inputs, reference = bundle.reference(engine.graph.name)
-    found = compare(engine.graph, run_in_parts(engine, inputs), reference)
+    found = compare(engine.graph, run_in_parts(engine, inputs), reference, engine.precision)
     for item in found:
         if not item.passed:
             raise CheckError(
@@ -106,8 +106,9 @@ def run(bundle, systems, batches, graph="decode", threads=1, rounds=20, burst_s=
         for batch in batches:
             timed.update(time_batch(bundle, graph, engines, batch, rounds, burst_s, seed, progress))
         differences = verify(engines, bundle)
+        precisions = {name: engine.precision for name, engine in engines.items()}
     for (name, batch), seconds in timed.items():
-        case = Case(name, "fp32", batch, threads)
+        case = Case(name, precisions[name], batch, threads)
         results.append(Result(case, seconds, differences[name], UNCHECKED.get(name, "")))
     settings = {"rounds": rounds, "burst_s": burst_s, "threads": threads, "seed": seed}
     return Run(started, machine, about(bundle, graph), settings, tuple(results))

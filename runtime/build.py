@@ -1,218 +1,225 @@
-"""Building plans on the device that will run them: `latentjet build BUNDLE`.
+"""latentjet build: plans on the device that will run them.
 
-parse -> profiles -> precision -> build -> verify the very engine that was built (never one marked for debugging:
-marking changes what TensorRT fuses) -> write plan and certificate. Nothing is written before everything is right.
+For each graph: compile -> run the very engine that was built (never one marked for debugging: marking outputs changes
+what TensorRT fuses) on the reference vectors and on fresh samples -> read back which layers run in which precision
+-> write the plan with its certificate. Nothing is written for a graph before everything about it is right.
 """
 
-import os
+import argparse
 import sys
-import threading
-import time
 from typing import NamedTuple
 
 import numpy as np
 
-from . import files, plan
-from .errors import PlanError
-from .trt import Api, Log, explained, load
+from . import plan
+from .bundle import Bundle
+from .check import run_in_parts
+from .compile import build, honoured, read_cache, recipe, workspace, write_cache
+from .cuda import KINDS, Cuda
+from .errors import InputError, LatentjetError, PlanError
+from .trt import Api, load
+from .trt_engine import TrtEngine
 
-CACHE_NAME = "timing.cache"
-LEAST_WORKSPACE, MOST_WORKSPACE = 1 << 26, 1 << 30
-
-
-class Recipe(NamedTuple):
-    """What is built: graph and precision; content, the ONNX bytes; typed: they carry half precision themselves;
-    keep, names of nodes to hold in float32; batches, the profiles' largest sizes, ascending; workspace_bytes."""
-
-    graph: str
-    precision: str
-    content: bytes
-    typed: bool
-    keep: tuple
-    batches: tuple
-    workspace_bytes: int
+SAMPLES = 10000
+LEVELS, SHARE_WITHIN = 2, 0.999
 
 
-class Built(NamedTuple):
-    """A serialised plan, how long it took, layers asked to stay in float32, the constraint flag that was used."""
+class Verdict(NamedTuple):
+    """What running a new plan showed: largest difference, share of values within 2 levels of 8 bit (images in half
+    precision only), values not finite among the reference and `samples` fresh rows; passed."""
 
-    content: bytes
-    seconds: float
-    asked: tuple
-    constraint: str
-
-
-def recipe(bundle, graph, precision, api, batches, workspace_bytes):
-    """Bundle, graph name, "fp16" or "fp32" -> Recipe. Raises PlanError for fp16 of a graph that must be float32."""
-    described = bundle.graph(graph)
-    half = precision == "fp16"
-    if half and (not described.precision or not described.precision["file"]):
-        raise PlanError("graph '{}' may not run in fp16: build it with --precision fp32".format(graph))
-    typed = half and api.typed
-    file = described.precision["file"] if typed else described.file
-    keep = tuple(sorted(described.precision["keep_float32"])) if half and not typed else ()
-    return Recipe(graph, precision, bundle.read(file), typed, keep, tuple(batches), workspace_bytes)
+    largest: float
+    within: float
+    not_finite: int
+    samples: int
+    passed: bool
 
 
-def workspace(root="/"):
-    """Bytes of workspace: a quarter of the memory that is available, within 64 MiB and 1 GiB."""
-    try:
-        with open(os.path.join(root, "proc/meminfo")) as handle:
-            available = next(int(line.split()[1]) * 1024 for line in handle if line.startswith("MemAvailable"))
-    except (OSError, StopIteration, ValueError, IndexError):
-        return LEAST_WORKSPACE
-    return max(LEAST_WORKSPACE, min(MOST_WORKSPACE, available // 4))
+def verify(engine, bundle, precision, samples=SAMPLES):
+    """A new engine against the reference and on fresh rows -> Verdict."""
+    inputs, reference = bundle.reference(engine.graph.name)
+    seen = run_in_parts(engine, inputs)
+    largest, within, not_finite = 0.0, 1.0, 0
+    for name, expected in reference.items():
+        gap = np.abs(seen[name].astype(np.float64) - expected)
+        not_finite += int((~np.isfinite(seen[name])).sum())
+        largest = max(largest, float(np.nan_to_num(gap, nan=np.inf).max()))
+        within = min(within, float((gap * 255 <= LEVELS).mean()))
+    most, done, stream = engine.batches[-1], 0, np.random.RandomState(42)
+    while done < samples:
+        rows = min(most, samples - done)
+        found = engine.run(**fresh_inputs(engine.graph, rows, stream))
+        not_finite += sum(int((~np.isfinite(array)).sum()) for array in found.values())
+        done += rows
+    right = within >= SHARE_WITHIN if precision == "fp16" else largest <= engine.graph.tolerance
+    return Verdict(largest, within, not_finite, samples, right and not_finite == 0)
 
 
-def parse(api, builder, wanted, log):
-    """A network with the graph in it. Raises PlanError with the parser's messages, or for a graph without layers."""
-    network = api.network(builder)
-    parser = api.trt.OnnxParser(network, log.make(api.trt))
-    if not parser.parse(wanted.content):
-        said = [
-            "node {}: {}".format(item.node(), item.desc()) for item in map(parser.get_error, range(parser.num_errors))
-        ]
-        raise PlanError(
-            "TensorRT {} cannot read graph '{}': {}; export it again for this target".format(
-                api.version, wanted.graph, " | ".join(said[:3]) or "; ".join(log.errors()[:3]) or "it gave no reason"
-            )
-        )
-    if not network.num_layers or not network.num_outputs:
-        raise PlanError(
-            "graph '{}' came out of TensorRT's parser with {} layers and {} outputs: the file is no graph; export it "
-            "again".format(wanted.graph, network.num_layers, network.num_outputs)
-        )
-    return network, parser
-
-
-def add_profiles(api, builder, config, network, batches):
-    """One profile for each range of batch sizes: 1, then up to each further size, best at its upper end."""
-    low = 1
-    for high in batches:
-        profile = builder.create_optimization_profile()
-        for index in range(network.num_inputs):
-            tensor = network.get_input(index)
-            rest = tuple(tensor.shape)[1:]
-            profile.set_shape(tensor.name, (low,) + rest, (high,) + rest, (high,) + rest)
-        config.add_optimization_profile(profile)
-        low = high + 1
-
-
-def constrain_layers(api, network, keep):
-    """Ask for float32 where the node's name is in keep -> names of the layers that were asked."""
-    asked = []
-    for index in range(network.num_layers):
-        layer = network.get_layer(index)
-        if node_of(layer.name) in keep:
-            api.keep_float32(layer)
-            asked.append(layer.name)
-    return tuple(asked)
-
-
-def node_of(layer_name):
-    """A layer's name -> the ONNX node it came from: the parser appends a number where several layers make one node."""
-    head, _, tail = layer_name.rpartition("_")
-    return head if head.endswith(")") and tail.isdigit() else layer_name
-
-
-def build(api, wanted, cache=b"", progress=None):
-    """Recipe -> (Built, the timing cache's bytes). Raises PlanError with TensorRT's own words and what they mean."""
-    log, began = Log(), time.time()
-    builder = api.builder(log)
-    network, parser = parse(api, builder, wanted, log)
-    asked = constrain_layers(api, network, wanted.keep)
-    flags = (api.constraints if asked else [])[:2] or [None]
-    for flag in flags:
-        config = builder.create_builder_config()
-        api.set_workspace(config, wanted.workspace_bytes)
-        api.ask_for_details(config)
-        timings = api.use_cache(config, cache)
-        add_profiles(api, builder, config, network, wanted.batches)
-        if wanted.precision == "fp16" and not wanted.typed:
-            api.half(config)
-        if flag:
-            api.constrain(config, flag)
-        with Heartbeat(progress):
-            serialized = builder.build_serialized_network(network, config)
-        if serialized is not None:
-            stored = b"" if timings is None else bytes(timings.serialize())
-            return Built(bytes(serialized), time.time() - began, asked, flag), stored
-    raise PlanError(explained(log, "TensorRT {} could not build '{}'".format(api.version, wanted.graph)))
-
-
-class Heartbeat:
-    """Context: calls progress(seconds) twice a second while a block runs: TensorRT is silent for minutes."""
-
-    def __init__(self, progress, every_s=0.5):
-        self.progress, self.every_s = progress, every_s
-        self.stop = threading.Event()
-        self.thread = threading.Thread(target=self._beat, daemon=True) if progress else None
-
-    def _beat(self):
-        began = time.time()
-        while not self.stop.wait(self.every_s):
-            self.progress(time.time() - began)
-
-    def __enter__(self):
-        if self.thread:
-            self.thread.start()
-
-    def __exit__(self, kind, error, trace):
-        self.stop.set()
-        if self.thread:
-            self.thread.join()
-
-
-def cache_place(device):
-    """The timing cache of this device and TensorRT; another's is never read."""
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    key = "trt{}-sm{}".format(device["tensorrt"], device["sm"].replace(".", ""))
-    return os.path.join(base, "latentjet", key, CACHE_NAME)
-
-
-def read_cache(device):
-    try:
-        with open(cache_place(device), "rb") as handle:
-            return handle.read()
-    except OSError:
-        return b""
-
-
-def write_cache(device, content):
-    """Keep a timing cache; that it cannot be kept is no error."""
-    try:
-        os.makedirs(os.path.dirname(cache_place(device)), exist_ok=True)
-        files.write_file(cache_place(device), content)
-    except OSError as error:
-        print("the timing cache cannot be kept: {}".format(error), file=sys.stderr)
-
-
-def honoured(layers, asked):
-    """Inspector's layers, names of layers asked to stay in float32 -> (honoured, not honoured), lists of names.
-
-    A fused layer carries the names of its parts, so a name is looked for inside; unknown precisions count as neither.
-    """
-    kept, lost = [], []
-    for name in asked:
-        found = [layer["precision"] for layer in layers or [] if name in layer["name"]]
-        if "fp16" in found:
-            lost.append(name)
-        elif "fp32" in found:
-            kept.append(name)
-    return kept, lost
-
-
-def fresh_inputs(graph, rows, seed):
-    """Random inputs of a graph that the reference does not hold: normal z, labels in turn."""
-    stream, found = np.random.RandomState(seed), {}
+def fresh_inputs(graph, rows, stream):
+    """Random inputs of a graph that the reference does not hold: normal z, uniform images, labels in turn."""
+    found = {}
     for tensor in graph.inputs:
+        shape = (rows,) + tuple(tensor.shape[1:])
         if tensor.name == "labels":
             found["labels"] = np.eye(tensor.shape[1], dtype=np.float32)[np.arange(rows) % tensor.shape[1]]
         elif tensor.name == "images":
-            found["images"] = stream.random_sample((rows,) + tuple(tensor.shape[1:])).astype(np.float32)
+            found["images"] = stream.random_sample(shape).astype(np.float32)
         else:
-            found[tensor.name] = stream.standard_normal((rows,) + tuple(tensor.shape[1:])).astype(np.float32)
+            found[tensor.name] = stream.standard_normal(shape).astype(np.float32)
     return found
 
 
-__all__ = ["Api", "Built", "Recipe", "build", "load", "plan", "recipe", "workspace"]
+def build_graph(bundle, wanted, api, cuda, memory="device", samples=SAMPLES, progress=None):
+    """Build, verify and write the plan of one Recipe -> (its path, certificate). Raises PlanError, OutputError."""
+    device = dict(cuda.identity(), tensorrt=api.version)
+    built, cache = build(api, wanted, read_cache(device), progress)
+    graph = bundle.graph(wanted.graph)
+    engine = TrtEngine(graph, built.content, cuda, api, wanted.batches, memory)
+    try:
+        verdict = verify(engine, bundle, wanted.precision, samples)
+        layers = api.layers(engine.engine)
+        graphs = engine.graphs
+    finally:
+        engine.release()
+    kept, lost = honoured(layers, built.asked)
+    if not verdict.passed:
+        raise PlanError(
+            "graph '{}' in {} differs from the reference by {:.3g} ({:.3f} % within {} levels), {} values not finite "
+            "in {} rows: nothing was written; build it with --precision fp32".format(
+                graph.name, wanted.precision, verdict.largest, 100 * verdict.within, LEVELS, verdict.not_finite, samples
+            )
+        )
+    certificate = {
+        "graph": graph.name,
+        "precision": wanted.precision,
+        "typed": wanted.typed,
+        "onnx_sha256": bundle.manifest["files"][wanted.file]["sha256"],
+        "device": device,
+        "profile": {"batches": list(wanted.batches)},
+        "memory": memory,
+        "cuda_graphs": graphs,
+        "layers": layers,
+        "asked_float32": list(built.asked),
+        "honoured": kept,
+        "not_honoured": lost,
+        "constraint": built.constraint,
+        "verdict": dict(verdict._asdict()),
+        "seconds": round(built.seconds, 2),
+        "workspace_bytes": wanted.workspace_bytes,
+    }
+    place = plan.write(bundle.path, certificate, built.content)
+    write_cache(device, cache)
+    return place, certificate
+
+
+def rehearse(bundle, wanted, api, progress=None):
+    """Parse and build without running or writing anything -> a line on it: for machines without a GPU."""
+    built, _ = build(api, wanted, b"", progress)
+    return "{:<9} {}  TensorRT {} built it in {:.1f} s, {:.0f} kB; not run, not written".format(
+        wanted.graph, wanted.precision, api.version, built.seconds, len(built.content) / 1e3
+    )
+
+
+def choices(bundle, graphs, precision):
+    """[(graph, precision)] to build: "auto" is fp16 for graphs that may run in it, fp32 for the others."""
+    for name in graphs or sorted(bundle.graphs):
+        graph = bundle.graph(name)
+        may = bool(graph.precision and graph.precision["file"])
+        if precision == "auto":
+            yield name, "fp16" if may else "fp32"
+        elif precision == "fp32" or may:
+            yield name, precision
+        else:
+            raise PlanError("graph '{}' may not run in fp16: build it with --precision fp32 or auto".format(name))
+
+
+def described(certificate):
+    """A certificate as a line."""
+    verdict, asked = certificate["verdict"], len(certificate["asked_float32"])
+    text = "{:<9} {}  {:.0f} s, {:.0f} kB; largest difference {:.2g}, {} of {} values within 2 levels".format(
+        certificate["graph"], certificate["precision"], certificate["seconds"], certificate["plan_bytes"] / 1e3,
+        verdict["largest"], "{:.3f} %".format(100 * verdict["within"]), "reference",
+    )  # fmt: skip
+    if asked:
+        text += "; float32 asked for {} layers, honoured {}, not {}".format(
+            asked, len(certificate["honoured"]), len(certificate["not_honoured"])
+        )
+    return text + "; CUDA graphs {}".format(certificate["cuda_graphs"])
+
+
+def make_parser():
+    parser = argparse.ArgumentParser(
+        prog="latentjet build",
+        description="Build TensorRT plans for this device, verify them, keep them in BUNDLE/plans.",
+    )
+    parser.add_argument("bundle", metavar="BUNDLE")
+    parser.add_argument("--graphs", help="which graphs, comma separated (default all)")
+    parser.add_argument("--precision", choices=["auto", "fp16", "fp32"], default="auto", help="default auto")
+    parser.add_argument("--batch", default="1,8,64", help="largest batch of each profile (default 1,8,64)")
+    parser.add_argument("--workspace", type=int, metavar="MB", help="default: a quarter of the free memory, 64 to 1024")
+    parser.add_argument("--memory", choices=KINDS, default="device", help="kind of staging memory (default device)")
+    parser.add_argument("--samples", type=int, default=SAMPLES, help="fresh rows to run (default {})".format(SAMPLES))
+    parser.add_argument("--rehearse", action="store_true", help="build only: run nothing, write nothing, need no GPU")
+    return parser
+
+
+def batches_of(text):
+    """ "1,8,64" -> (1, 8, 64). Raises InputError."""
+    try:
+        batches = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        batches = ()
+    if not batches or batches[0] < 1 or list(batches) != sorted(set(batches)):
+        raise InputError("--batch is '{}', expected rising sizes like 1,8,64".format(text))
+    return batches
+
+
+def run(args):
+    bundle, batches = Bundle.open(args.bundle), batches_of(args.batch)
+    bundle.verify()
+    api = Api(load())
+    size = args.workspace * (1 << 20) if args.workspace else workspace()
+    graphs = args.graphs.split(",") if args.graphs else None
+    recipes = [
+        recipe(bundle, name, precision, api, batches, size)
+        for name, precision in choices(bundle, graphs, args.precision)
+    ]
+    if args.rehearse:
+        for wanted in recipes:
+            print(rehearse(bundle, wanted, api, heartbeat(wanted)))
+        return 0
+    cuda = Cuda()
+    try:
+        for wanted in recipes:
+            place, certificate = build_graph(bundle, wanted, api, cuda, args.memory, args.samples, heartbeat(wanted))
+            _, kept = next(item for item in plan.certificates(bundle.path, wanted.graph) if item[0] + ".plan" == place)
+            print(described(kept))
+            print("          " + place)
+    finally:
+        cuda.close()
+    return 0
+
+
+def heartbeat(wanted):
+    """Progress on a terminal: TensorRT says nothing for minutes."""
+    if not sys.stderr.isatty():
+        return None
+
+    def progress(seconds):
+        sys.stderr.write("\rbuilding '{}' in {}: {:.0f} s ".format(wanted.graph, wanted.precision, seconds))
+        sys.stderr.flush()
+
+    return progress
+
+
+def main(argv=None):
+    args = make_parser().parse_args(argv)
+    try:
+        return run(args)
+    except LatentjetError as error:
+        print("latentjet build: {}".format(error), file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

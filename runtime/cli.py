@@ -13,6 +13,7 @@ COMMANDS = [
     ]),
     ("Use a bundle (this is all that the board needs)", [
         ("show", "latentjet.runtime.__main__", None, "what is in a bundle"),
+        ("build", "latentjet.runtime.build", None, "TensorRT plans for this device, built and verified here"),
         ("check", "latentjet.runtime.__main__", None, "does a backend reproduce the reference vectors?"),
         ("sample", "latentjet.runtime.__main__", None, "labels -> a picture of generated images"),
     ]),
@@ -20,7 +21,7 @@ COMMANDS = [
         ("bench", "latentjet.benchmarks.__main__", "bench", "latency and throughput beside eager PyTorch"),
     ]),
 ]  # fmt: skip
-WITHOUT_NAME = ("train", "export", "demo", "bench")
+WITHOUT_NAME = ("train", "export", "demo", "build", "bench")
 
 
 def contents():

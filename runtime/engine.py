@@ -13,13 +13,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .errors import BackendError, InputError
+from .errors import BackendError, InputError, PlanError
 
 BACKENDS = {
     "ort": ("latentjet.runtime.ort", "OrtEngine", "ONNX Runtime; install it with: pip install onnxruntime"),
+    "trt": ("latentjet.runtime.trt_engine", "TrtEngine", "TensorRT; it comes with JetPack, see `latentjet doctor`"),
     "replay": ("latentjet.runtime.replay", "ReplayEngine", "answers from the bundle's reference vectors"),
 }
-AUTO = ("ort",)
+AUTO = ("trt", "ort")
 FLOAT32, ndarray = np.dtype(np.float32), np.ndarray  # the hot path looks them up once
 MOST_SLOTS = 8
 
@@ -43,6 +44,7 @@ class Engine:
     """
 
     backend = None
+    precision = "fp32"
     fresh = True
     alignment = 1  # float32 values; each staged input starts at a multiple of it
 
@@ -59,6 +61,10 @@ class Engine:
     def open(cls, bundle, graph, threads=None):
         """Load a graph of a bundle; threads: how many the backend may use (None: its own choice)."""
         raise NotImplementedError
+
+    @classmethod
+    def require(cls, bundle):
+        """Raise BackendError or PlanError unless this backend can run every graph of a bundle here."""
 
     def run(self, out=None, **inputs):
         """Arrays by input name, any batch -> dict of arrays by output name. Raises InputError.
@@ -203,17 +209,18 @@ def backend_class(name):
         raise BackendError("backend '{}' cannot be loaded ({}): {}".format(name, error, note))
 
 
-def choose_backend(name):
-    """A backend's name or "auto" -> a name. A named backend is never replaced; "auto" takes the first that loads."""
+def choose_backend(name, bundle):
+    """A backend's name or "auto" -> a name. A named backend is never replaced; "auto" takes the first that can run
+    every graph of the bundle here."""
     if name != "auto":
         backend_class(name)
         return name
     problems = []
     for candidate in AUTO:
         try:
-            backend_class(candidate)
+            backend_class(candidate).require(bundle)
             return candidate
-        except BackendError as error:
+        except (BackendError, PlanError) as error:
             problems.append(str(error))
     raise BackendError("no backend can be loaded: {}".format("; ".join(problems)))
 
@@ -221,4 +228,4 @@ def choose_backend(name):
 def open_engine(bundle, graph, backend="auto", threads=None):
     """Load one graph of an opened Bundle on a backend -> Engine. Raises BundleError, BackendError."""
     described = bundle.graph(graph)
-    return backend_class(choose_backend(backend)).open(bundle, described, threads)
+    return backend_class(choose_backend(backend, bundle)).open(bundle, described, threads)

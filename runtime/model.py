@@ -31,7 +31,7 @@ class Model:
 
     def __init__(self, bundle, backend="auto", threads=None):
         self.bundle = bundle
-        self.backend = choose_backend(backend)
+        self.backend = choose_backend(backend, bundle)
         self.threads = threads
         self.classes, self.image, self.latent = bundle.classes, bundle.image, bundle.latent
         self._engines = {}

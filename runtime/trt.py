@@ -105,6 +105,11 @@ class Api:
         if hasattr(self.trt.ProfilingVerbosity, "DETAILED"):
             config.profiling_verbosity = self.trt.ProfilingVerbosity.DETAILED
 
+    def exact_float32(self, config):
+        """No TF32 (10 bits of mantissa) where float32 is asked for, on GPUs that have it."""
+        if hasattr(self.trt.BuilderFlag, "TF32"):
+            config.clear_flag(self.trt.BuilderFlag.TF32)
+
     def half(self, config):
         config.set_flag(self.trt.BuilderFlag.FP16)
 

@@ -10,6 +10,7 @@ import numpy as np
 from . import plan
 from .cuda import CaptureError, Cuda, capture
 from .engine import Engine
+from .errors import PlanError
 from .trt import Api, Log, load
 
 
@@ -30,8 +31,8 @@ class TrtEngine(Engine):
         self._captured = {}
         self._output_shapes = [tuple(tensor.shape[1:]) for tensor in graph.outputs]
         with cuda.active():
-            self._runtime, self._engine = api.deserialize(content, Log())
-            self._io = (NamedTensors if api.named else Bindings)(self._engine)
+            self._runtime, self.engine = api.deserialize(content, Log())
+            self._io = (NamedTensors if api.named else Bindings)(self.engine)
             self._stream = cuda.stream()
             self._contexts = {}
         most = self.batches[-1]
@@ -39,15 +40,31 @@ class TrtEngine(Engine):
         self._output = cuda.memory(sum(self._padded(most, shape) for shape in self._output_shapes), memory)
 
     @classmethod
-    def open(cls, bundle, graph, threads=None, precision=None, memory="device", use_graphs=True):
-        """The plan of a graph for this device. Raises PlanError where none fits, BackendError without TensorRT."""
+    def open(cls, bundle, graph, threads=None, precision=None, memory=None, use_graphs=True):
+        """The plan of a graph for this device; memory: as it was built unless told. Raises PlanError, BackendError."""
         api, cuda = Api(load()), Cuda()
         try:
             certificate, content = plan.read(bundle, graph.name, precision, dict(cuda.identity(), tensorrt=api.version))
-            return cls(graph, content, cuda, api, certificate["profile"]["batches"], memory, use_graphs)
+            batches, memory = certificate["profile"]["batches"], memory or certificate["memory"]
+            engine = cls(graph, content, cuda, api, batches, memory, use_graphs)
+            engine.precision = certificate["precision"]
+            return engine
         except Exception:
             cuda.close()
             raise
+
+    @classmethod
+    def require(cls, bundle):
+        """There are plans for every graph, TensorRT and CUDA answer, and the plans were built for them."""
+        missing = [name for name in bundle.graphs if not plan.certificates(bundle.path, name)]
+        if missing:
+            raise PlanError("{} has no plan of '{}'".format(bundle.path, missing[0]))
+        api, cuda = Api(load()), Cuda()
+        try:
+            for name in bundle.graphs:
+                plan.read(bundle, name, None, dict(cuda.identity(), tensorrt=api.version))
+        finally:
+            cuda.close()
 
     def warm_up(self):
         """Run every profile's largest batch once, and capture its graph."""
@@ -118,22 +135,26 @@ class TrtEngine(Engine):
         except CaptureError as error:
             self.graphs = "off: {}".format(error)
 
-    def close(self):
-        """Release graphs, contexts, engine, runtime, memory and the CUDA context, in this order; twice is allowed."""
+    def release(self):
+        """Release graphs, contexts, engine, runtime, memory and stream, in this order; the CUDA context stays."""
         super().close()
-        if self.cuda is None:
+        if self._runtime is None:
             return
         with self.cuda.active():
             for graph in self._captured.values():
                 graph.free()
             self._captured = {}
             self._contexts = {}
-            self._io = self._engine = self._runtime = None
+            self._io = self.engine = None
+            self._runtime = None
             self._input.free()
             self._output.free()
             self._stream = None
+
+    def close(self):
+        """release, and the CUDA context as well; twice is allowed."""
+        self.release()
         self.cuda.close()
-        self.cuda = None
 
 
 class Tied:

@@ -18,8 +18,8 @@ from torch.nn import functional
 
 
 def dequantise(x8, noise):
-    """x8 uint8 pixels, noise in [0, 1), same shape -> float images in [0, 1)."""
-    return (x8.to(noise.dtype) + noise) / 256
+    """x8 uint8 pixels, noise in [0, 1), same shape -> float images in [0, 1); 255 + noise may round up to 256."""
+    return ((x8.to(noise.dtype) + noise) / 256).clamp(max=1 - torch.finfo(noise.dtype).eps)
 
 
 def bits_per_dim(log_prob, dimensions):
@@ -31,7 +31,9 @@ def bce_kl(model, x, y, noise):
     """x (N, C, H, W) in [0, 1], noise (N, latent) -> BCE+KL (N,) in nats (Kingma & Welling, 2014, eq. 10)."""
     reconstruction, mean, log_variance = model(x, y, noise)
     with torch.autocast(x.device.type, enabled=False):  # the logarithms of BCE need float32
-        bce = functional.binary_cross_entropy(reconstruction.float(), x, reduction="none").flatten(1).sum(1)
+        lost = reconstruction.isnan().flatten(1).any(1)  # torch's BCE refuses NaN; here it is a loss like any other
+        pixels = reconstruction.float().nan_to_num()
+        bce = functional.binary_cross_entropy(pixels, x, reduction="none").flatten(1).sum(1).masked_fill(lost, math.nan)
         kl = -0.5 * (1 + log_variance - mean.square() - log_variance.exp()).float().sum(1)
     return bce + kl
 

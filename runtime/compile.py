@@ -1,0 +1,199 @@
+"""One graph -> a serialised TensorRT plan: parse, profiles, precision, build, timing cache. Nothing is run here."""
+
+import os
+import sys
+import threading
+import time
+from typing import NamedTuple
+
+from . import files
+from .errors import PlanError
+from .trt import Log, explained
+
+CACHE_NAME = "timing.cache"
+LEAST_WORKSPACE, MOST_WORKSPACE = 1 << 26, 1 << 30
+
+
+class Recipe(NamedTuple):
+    """What is built: graph and precision; file, the bundle's ONNX file, and its content; typed: it carries half
+    precision itself; keep, names of nodes to hold in float32; batches, the profiles' largest sizes, rising;
+    workspace_bytes."""
+
+    graph: str
+    precision: str
+    file: str
+    content: bytes
+    typed: bool
+    keep: tuple
+    batches: tuple
+    workspace_bytes: int
+
+
+class Built(NamedTuple):
+    """A serialised plan, how long it took, layers asked to stay in float32, the constraint flag that was used."""
+
+    content: bytes
+    seconds: float
+    asked: tuple
+    constraint: str
+
+
+def recipe(bundle, graph, precision, api, batches, workspace_bytes):
+    """Bundle, graph name, "fp16" or "fp32" -> Recipe. Raises PlanError for fp16 of a graph that must be float32."""
+    described = bundle.graph(graph)
+    half = precision == "fp16"
+    if half and (not described.precision or not described.precision["file"]):
+        raise PlanError("graph '{}' may not run in fp16: build it with --precision fp32".format(graph))
+    typed = half and api.typed
+    file = described.precision["file"] if typed else described.file
+    keep = tuple(sorted(described.precision["keep_float32"])) if half and not typed else ()
+    return Recipe(graph, precision, file, bundle.read(file), typed, keep, tuple(batches), workspace_bytes)
+
+
+def workspace(root="/"):
+    """Bytes of workspace: a quarter of the memory that is available, within 64 MiB and 1 GiB."""
+    try:
+        with open(os.path.join(root, "proc/meminfo")) as handle:
+            available = next(int(line.split()[1]) * 1024 for line in handle if line.startswith("MemAvailable"))
+    except (OSError, StopIteration, ValueError, IndexError):
+        return LEAST_WORKSPACE
+    return max(LEAST_WORKSPACE, min(MOST_WORKSPACE, available // 4))
+
+
+def parse(api, builder, wanted, log):
+    """A network with the graph in it. Raises PlanError with the parser's messages, or for a graph without layers."""
+    network = api.network(builder)
+    parser = api.trt.OnnxParser(network, log.make(api.trt))
+    if not parser.parse(wanted.content):
+        said = [
+            "node {}: {}".format(item.node(), item.desc()) for item in map(parser.get_error, range(parser.num_errors))
+        ]
+        raise PlanError(
+            "TensorRT {} cannot read graph '{}': {}; export it again for this target".format(
+                api.version, wanted.graph, " | ".join(said[:3]) or "; ".join(log.errors()[:3]) or "it gave no reason"
+            )
+        )
+    if not network.num_layers or not network.num_outputs:
+        raise PlanError(
+            "graph '{}' came out of TensorRT's parser with {} layers and {} outputs: the file is no graph; export it "
+            "again".format(wanted.graph, network.num_layers, network.num_outputs)
+        )
+    return network, parser
+
+
+def add_profiles(api, builder, config, network, batches):
+    """One profile for each range of batch sizes: 1, then up to each further size, best at its upper end."""
+    low = 1
+    for high in batches:
+        profile = builder.create_optimization_profile()
+        for index in range(network.num_inputs):
+            tensor = network.get_input(index)
+            rest = tuple(tensor.shape)[1:]
+            profile.set_shape(tensor.name, (low,) + rest, (high,) + rest, (high,) + rest)
+        config.add_optimization_profile(profile)
+        low = high + 1
+
+
+def constrain_layers(api, network, keep):
+    """Ask for float32 where the node's name is in keep -> names of the layers that were asked."""
+    asked = []
+    for index in range(network.num_layers):
+        layer = network.get_layer(index)
+        if node_of(layer.name) in keep:
+            api.keep_float32(layer)
+            asked.append(layer.name)
+    return tuple(asked)
+
+
+def node_of(layer_name):
+    """A layer's name -> the ONNX node it came from: the parser appends a number where several layers make one node."""
+    head, _, tail = layer_name.rpartition("_")
+    return head if head.endswith(")") and tail.isdigit() else layer_name
+
+
+def build(api, wanted, cache=b"", progress=None):
+    """Recipe -> (Built, the timing cache's bytes). Raises PlanError with TensorRT's own words and what they mean."""
+    log, began = Log(), time.time()
+    builder = api.builder(log)
+    network, parser = parse(api, builder, wanted, log)
+    asked = constrain_layers(api, network, wanted.keep)
+    flags = (api.constraints if asked else [])[:2] or [None]
+    for flag in flags:
+        config = builder.create_builder_config()
+        api.set_workspace(config, wanted.workspace_bytes)
+        api.ask_for_details(config)
+        timings = api.use_cache(config, cache)
+        add_profiles(api, builder, config, network, wanted.batches)
+        api.exact_float32(config)
+        if wanted.precision == "fp16" and not wanted.typed:
+            api.half(config)
+        if flag:
+            api.constrain(config, flag)
+        with Heartbeat(progress):
+            serialized = builder.build_serialized_network(network, config)
+        if serialized is not None:
+            stored = b"" if timings is None else bytes(timings.serialize())
+            return Built(bytes(serialized), time.time() - began, asked, flag), stored
+    raise PlanError(explained(log, "TensorRT {} could not build '{}'".format(api.version, wanted.graph)))
+
+
+class Heartbeat:
+    """Context: calls progress(seconds) twice a second while a block runs: TensorRT is silent for minutes."""
+
+    def __init__(self, progress, every_s=0.5):
+        self.progress, self.every_s = progress, every_s
+        self.stop = threading.Event()
+        self.thread = threading.Thread(target=self._beat, daemon=True) if progress else None
+
+    def _beat(self):
+        began = time.time()
+        while not self.stop.wait(self.every_s):
+            self.progress(time.time() - began)
+
+    def __enter__(self):
+        if self.thread:
+            self.thread.start()
+
+    def __exit__(self, kind, error, trace):
+        self.stop.set()
+        if self.thread:
+            self.thread.join()
+
+
+def cache_place(device):
+    """The timing cache of this device and TensorRT; another's is never read."""
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    key = "trt{}-sm{}".format(device["tensorrt"], device["sm"].replace(".", ""))
+    return os.path.join(base, "latentjet", key, CACHE_NAME)
+
+
+def read_cache(device):
+    try:
+        with open(cache_place(device), "rb") as handle:
+            return handle.read()
+    except OSError:
+        return b""
+
+
+def write_cache(device, content):
+    """Keep a timing cache; that it cannot be kept is no error."""
+    try:
+        os.makedirs(os.path.dirname(cache_place(device)), exist_ok=True)
+        files.write_file(cache_place(device), content)
+    except OSError as error:
+        print("the timing cache cannot be kept: {}".format(error), file=sys.stderr)
+
+
+def honoured(layers, asked):
+    """Inspector's layers, names of layers asked to stay in float32 -> (honoured, not honoured), lists of names.
+
+    A fused layer carries the names of its parts, so a name is looked for inside; unknown precisions count as neither.
+    """
+    kept, lost = [], []
+    for name in asked:
+        found = [layer["precision"] for layer in layers or [] if name in layer["name"]]
+        if "fp16" in found:
+            lost.append(name)
+        elif "fp32" in found:
+            kept.append(name)
+    return kept, lost

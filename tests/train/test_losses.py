@@ -1,0 +1,113 @@
+"""Losses against what is known in closed form."""
+
+import math
+
+import pytest
+import torch
+from latentjet.train import losses
+from latentjet.train.models import VAE, RealNVP
+
+
+class Uniform:
+    """A model whose density of images in [0, 1] is 1 everywhere."""
+
+    latent = 3 * 4 * 4
+
+    def log_prob(self, x, y=None):
+        assert x.min() >= 0 and x.max() < 1
+        return torch.zeros(len(x))
+
+
+def some_pixels(count, *shape):
+    return torch.randint(0, 256, (count, *shape), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+
+
+def test_a_uniform_model_scores_exactly_eight_bits():
+    found = losses.flow_loss(Uniform(), some_pixels(50, 3, 4, 4), None, torch.Generator().manual_seed(1))
+    assert found.shape == (50,)
+    assert found.tolist() == [8.0] * 50
+
+
+def test_uniform_images_score_eight_bits_through_the_logit():
+    flow = RealNVP(image=(3, 16, 16), classes=0, couplings=(1,), width=(2,)).double()
+    x = torch.rand(20, 3, 16, 16, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+    v, log_det = flow.logit(x)
+    logistic = torch.nn.functional.logsigmoid(v) + torch.nn.functional.logsigmoid(-v)
+    density_of_v = (logistic - math.log(1 - 2 * flow.alpha)).flatten(1).sum(1)
+    bits = losses.bits_per_dim(density_of_v + log_det, flow.latent)
+    assert (bits - 8).abs().max() < 1e-4
+
+
+@pytest.mark.parametrize("factor, bits", [(1, 8.0), (2, 7.0), (0.5, 9.0), (256, 0.0)])
+def test_bits_of_a_density_that_is_constant(factor, bits):
+    log_prob = torch.full((3,), 12 * math.log(factor), dtype=torch.float64)
+    assert losses.bits_per_dim(log_prob, 12).tolist() == pytest.approx([bits] * 3, abs=1e-12)
+
+
+def test_flow_loss_is_that_of_dequantised_images():
+    torch.manual_seed(3)
+    flow = RealNVP(image=(1, 8, 8), classes=3, couplings=(2,), width=(4,))
+    x8, y = some_pixels(6, 1, 8, 8), torch.eye(3).repeat(2, 1)
+    found = losses.flow_loss(flow, x8, y, torch.Generator().manual_seed(4))
+    noise = torch.rand(x8.shape, generator=torch.Generator().manual_seed(4))
+    expected = 8 - flow.log_prob((x8 + noise) / 256, y) / 64 / math.log(2)
+    assert torch.allclose(found, expected, atol=1e-5)
+    assert not torch.equal(found, losses.flow_loss(flow, x8, y, torch.Generator().manual_seed(5)))
+
+
+@pytest.mark.parametrize("classes", [0, 3])
+def test_bce_and_kl_are_those_of_torch_distributions(classes):
+    torch.manual_seed(6)
+    model = VAE(image=(1, 8, 8), latent=5, classes=classes, hidden=16)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.2 * torch.randn(parameter.shape))
+    x8, y = some_pixels(6, 1, 8, 8), torch.eye(3).repeat(2, 1) if classes else None
+    x, noise = x8.float() / 255, torch.randn(6, 5, generator=torch.Generator().manual_seed(7))
+    reconstruction, mean, log_variance = model(x, y, noise)
+    posterior = torch.distributions.Normal(mean, torch.exp(0.5 * log_variance))
+    kl = torch.distributions.kl_divergence(posterior, torch.distributions.Normal(0, 1)).sum(1)
+    pixels = torch.distributions.Bernoulli(probs=reconstruction, validate_args=False)
+    expected = kl - pixels.log_prob(x).flatten(1).sum(1)
+    assert kl.min() > 0.1
+    assert torch.allclose(losses.bce_kl(model, x, y, noise), expected, rtol=1e-5)
+    assert torch.allclose(losses.vae_loss(model, x8, y, torch.Generator().manual_seed(7)), expected, rtol=1e-5)
+
+
+def test_a_model_that_is_lost_has_a_loss_that_says_so():
+    model = VAE(image=(1, 8, 8), latent=5, hidden=16)
+    with torch.no_grad():
+        model.nets.decoder[2].bias[3] = math.nan
+    assert losses.vae_loss(model, some_pixels(6, 1, 8, 8), None, torch.Generator().manual_seed(0)).isnan().all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_dequantised_images_are_below_one_and_keep_their_pixels(dtype):
+    x8 = torch.arange(256, dtype=torch.uint8)
+    largest = 1 - torch.finfo(dtype).eps / 2
+    for noise in (0.0, 0.25, 0.5, largest):
+        x = losses.dequantise(x8, torch.full((256,), noise, dtype=dtype))
+        assert x.dtype == dtype
+        assert x.min() >= 0 and x.max() < 1
+        if noise < largest:
+            assert torch.equal((x * 256).floor().to(torch.uint8), x8)
+            assert torch.allclose(x * 256 - x8, torch.full((256,), noise, dtype=dtype), atol=1e-4)
+
+
+@pytest.mark.parametrize("family", ["vae", "flow"])
+def test_losses_are_float32_and_near_those_under_bfloat16(family):
+    torch.manual_seed(8)
+    if family == "vae":
+        model, loss = VAE(image=(1, 8, 8), latent=4, classes=3, hidden=16), losses.vae_loss
+    else:
+        model, loss = RealNVP(image=(1, 8, 8), classes=3, couplings=(2, 2), width=(8, 8)), losses.flow_loss
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.05 * torch.randn(parameter.shape))
+    x8, y = some_pixels(6, 1, 8, 8), torch.eye(3).repeat(2, 1)
+    expected = loss(model, x8, y, torch.Generator().manual_seed(9))
+    with torch.autocast("cpu", torch.bfloat16):
+        found = loss(model, x8, y, torch.Generator().manual_seed(9))
+    assert found.dtype == torch.float32
+    assert not torch.equal(found, expected)
+    assert torch.allclose(found, expected, rtol=0.02)
