@@ -28,7 +28,7 @@ EXTRAS = {
     "trt": ["pycuda"],  # tensorrt itself comes with JetPack and is not on PyPI for it
     "images": ["Pillow"],
     "bench": ["tqdm"],
-    "test": ["pytest", "pytest-timeout", "vermin", "ruff"],
+    "test": ["pytest", "pytest-timeout", "vermin", "ruff", "tensorrt_rtx==1.7.1.116"],
 }
 EXTRAS["all"] = sorted(set(TRAIN + EXPORT))
 

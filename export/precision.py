@@ -6,8 +6,9 @@
    8 bit, no value that is not finite in 10,000 samples at temperature 1; for a flow the round trip is measured.
 3. Where the gate fails, more nodes are promoted to float32, in the order of PROMOTIONS, until it passes.
 
-ONNX Runtime's processor kernels round between operators but accumulate in float32, so the gate is optimistic about
-accumulation; the board repeats it on the built engine.
+ONNX Runtime's processor kernels compute half graphs in float32 and drop the roundings in between, so the gate runs an
+emulation that rounds after every operator (half.emulate). It is still optimistic about accumulation inside a product;
+the board repeats the gate on the engine it has built.
 """
 
 import math
@@ -17,7 +18,7 @@ import numpy as np
 import onnx
 import onnxruntime
 
-from .half import to_half
+from .half import emulate, to_half
 
 LARGEST_HALF = 65504.0
 LIMIT = LARGEST_HALF / 4
@@ -137,12 +138,12 @@ PROMOTIONS = (
 )
 
 
-def compare(model, typed, batches, encoder=None):
-    """Float32 and typed ModelProto, batches, encode graph of a flow -> Gate.
+def compare(model, emulated, batches, encoder=None):
+    """A float32 graph and its emulation in half, batches, encode graph of a flow -> Gate.
 
     A level is 1/255 of the range of the output: of [0, 1] for images, else of what the float32 graph gives.
     """
-    exact, half = session(model), session(typed)
+    exact, half = session(model), session(emulated)
     back = session(encoder) if encoder else None
     within = pixels = samples = not_finite = 0
     largest, gaps = 0.0, None
@@ -189,10 +190,9 @@ def decide(model, batches, ranging, encoder=None, bound=0.0):
         if count:
             reason, chosen = PROMOTIONS[count - 1]
             keep.update({name: f"promoted: {reason}" for name in chosen(model) if name not in keep})
-        typed = to_half(model, keep)
-        gate = compare(model, typed, batches(), encoder)
+        gate = compare(model, emulate(model, keep), batches(), encoder)
         if gate.passed:
-            return Decision(keep, typed, gate, ranges, exps, count)
+            return Decision(keep, to_half(model, keep), gate, ranges, exps, count)
     every = {node.name: "no promotion passed the gate" for node in model.graph.node}
     return Decision(every, None, gate, ranges, exps, len(PROMOTIONS) + 1)
 

@@ -14,6 +14,7 @@ as well, and reads typed graphs better.
 
 import importlib
 import json
+import warnings
 
 from .errors import BackendError, PlanError
 
@@ -129,10 +130,12 @@ class Api:
 
     def use_cache(self, config, content):
         """Attach a timing cache made of earlier bytes (b"" for a new one); one that does not match is dropped."""
-        for stored in (content, b""):
-            cache = config.create_timing_cache(stored)
-            if cache is not None and config.set_timing_cache(cache, False):
-                return cache
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # newer releases deprecate what older ones need
+            for stored in (content, b""):
+                cache = config.create_timing_cache(stored)
+                if cache is not None and config.set_timing_cache(cache, False):
+                    return cache
         return None
 
     def deserialize(self, plan, log):

@@ -102,7 +102,7 @@ def test_an_engine_that_goes_wrong_while_it_is_timed_gets_no_time(bundles, syste
     class Tiring:
         """Right for the first runs, wrong later."""
 
-        backend, count = "fake", 0
+        backend, precision, count = "fake", "fp32", 0
 
         @classmethod
         def open(cls, bundle, graph, threads):

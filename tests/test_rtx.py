@@ -1,0 +1,59 @@
+"""The shipped kinds of graphs, float32 and typed in half, through a real TensorRT parser and builder.
+
+TensorRT for RTX builds on a machine without a GPU; running and reading plans needs one.
+"""
+
+import pytest
+from latentjet.runtime import compile as compiling
+from latentjet.runtime.bundle import Bundle
+from latentjet.runtime.cli import main
+from latentjet.runtime.errors import PlanError
+from latentjet.runtime.trt import Api
+
+rtx = pytest.importorskip("tensorrt_rtx", reason="TensorRT for RTX has wheels for CPython 3.8 to 3.13 on x86-64 only")
+API = Api(rtx)
+
+
+@pytest.mark.parametrize("family", ["vae", "cvae", "realnvp"])
+def test_every_graph_is_read_and_built(bundles, family, capsys):
+    assert main(["build", str(bundles / f"{family}.bundle"), "--rehearse", "--batch", "1,4,16"]) == 0
+    lines = capsys.readouterr().out.strip().splitlines()
+    graphs = {"realnvp": ["decode", "encode", "log_prob"]}.get(family, ["decode"])
+    assert [line.split()[0] for line in lines] == graphs and "fp16" in lines[0]
+    assert not (bundles / f"{family}.bundle" / "plans").exists()
+
+
+def network(content):
+    from latentjet.runtime.trt import Log
+
+    log = Log()
+    builder = API.builder(log)
+    wanted = compiling.Recipe("decode", "fp16", "decode.fp16.onnx", content, True, (), (1, 8), 1 << 26)
+    return builder, *compiling.parse(API, builder, wanted, log)
+
+
+def test_the_typed_graph_computes_in_half(bundles):
+    opened = Bundle.open(bundles / "realnvp.bundle")
+    _, found, _ = network(opened.read("decode.fp16.onnx"))
+    layers = [found.get_layer(index) for index in range(found.num_layers)]
+    convolutions = [layer for layer in layers if layer.type in (rtx.LayerType.CONVOLUTION, rtx.LayerType.DECONVOLUTION)]
+    assert convolutions and all(layer.get_output(0).dtype == rtx.float16 for layer in convolutions)
+    assert found.get_output(0).dtype == rtx.float32
+
+
+@pytest.mark.parametrize("content", [b"", b"hello world" * 10])
+def test_a_file_that_parses_without_layers_is_refused(content):
+    with pytest.raises(PlanError, match="0 layers.*no graph"):
+        network(content)
+
+
+def test_a_truncated_graph_is_refused_with_the_parsers_words(bundles):
+    content = Bundle.open(bundles / "cvae.bundle").read("decode.onnx")
+    with pytest.raises(PlanError, match=r"cannot read graph 'decode': node -1: .*parse"):
+        network(content[: len(content) // 2])
+
+
+def test_without_a_driver_running_is_refused_in_one_sentence(bundles, capsys):
+    assert main(["build", str(bundles / "cvae.bundle")]) == 1
+    captured = capsys.readouterr()
+    assert captured.err.startswith("latentjet build: ") and captured.err.count("\n") == 1
