@@ -144,7 +144,8 @@ def train_epoch(run, data, epoch, total_steps, show):
     settings, generator = run.settings, epoch_generator(run.settings["seed"], epoch)
     order = torch.randperm(len(data.labels), generator=generator)
     batches = order.split(settings["batch"])
-    bar = tqdm(batches, desc=f"epoch {epoch:>3}/{settings['epochs']}", unit="batch", disable=None if show else True, leave=False)
+    silent = None if show else True  # None: silent unless stderr is a terminal
+    bar = tqdm(batches, desc=f"epoch {epoch:>3}/{settings['epochs']}", unit="batch", disable=silent, leave=False)
     total, run.model = 0.0, run.model.train()
     for rows in bar:
         for group in run.optimizer.param_groups:
