@@ -89,7 +89,10 @@ class Run(NamedTuple):
 
 
 def percentile(seconds, percent):
-    """trtexec 8.2's percentile: sorted[max(n - 1 - int((1 - p/100) n), 0)] (samples/common/sampleReporting.cpp)."""
+    """trtexec 8.2's percentile: sorted[max(n - 1 - int((1 - p/100) n), 0)] (samples/common/sampleReporting.cpp).
+
+    trtexec computes (1 - p/100) n in float32 and may land one place higher where that is nearly whole.
+    """
     ordered = np.sort(seconds)
     excluded = int((1 - percent / 100.0) * len(ordered) + 1e-9)
     return float(ordered[max(len(ordered) - 1 - excluded, 0)])

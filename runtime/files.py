@@ -20,14 +20,17 @@ def write_file(path, content):
         handle, temporary = tempfile.mkstemp(dir=folder, prefix=".writing-")
         with os.fdopen(handle, "wb") as file:
             file.write(content)
+            file.flush()
+            os.fsync(file.fileno())  # a power cut must not leave an empty file under the name
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except OutputError:
         raise
     except OSError as error:
+        raise OutputError(cannot_write(path, error))
+    finally:
         if temporary and os.path.exists(temporary):
             os.unlink(temporary)
-        raise OutputError(cannot_write(path, error))
 
 
 @contextlib.contextmanager

@@ -26,7 +26,7 @@ class Model:
 
     classes: class names, empty for an unconditional model; image: (C, H, W); latent: size of z;
     backend: the one that was taken. Images are float32 (N, C, H, W) in [0, 1] unless uint8 is asked for.
-    Not to be shared between threads: load one each.
+    Threads may share it; they take turns. For two at once load one each.
     """
 
     def __init__(self, bundle, backend="auto", threads=None):
@@ -35,6 +35,7 @@ class Model:
         self.threads = threads
         self.classes, self.image, self.latent = bundle.classes, bundle.image, bundle.latent
         self._engines = {}
+        self._closed = False
         columns = {t.shape[1:] for graph in bundle.graphs.values() for t in graph.inputs if t.name == "labels"}
         self._conditional = bool(columns)
         if columns - {(len(self.classes),)}:
@@ -49,6 +50,8 @@ class Model:
 
     def engine(self, graph):
         """The Engine of a graph, loaded once. Raises BundleError if the bundle has no such graph."""
+        if self._closed:
+            raise InputError("this model is closed: load it again")
         if graph not in self._engines:
             described = self.bundle.graph(graph)
             names = [tensor.name for tensor in described.inputs + described.outputs]
@@ -196,7 +199,7 @@ class Model:
         """Close every engine; closing twice is allowed."""
         for engine in self._engines.values():
             engine.close()
-        self._engines = {}
+        self._engines, self._closed = {}, True
 
     def __enter__(self):
         return self

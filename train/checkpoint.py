@@ -47,7 +47,10 @@ class Checkpoint(NamedTuple):
 
     def model(self, weights="ema"):
         """The trained model, in evaluation mode; weights: "ema" or "model"."""
-        model = build(self.about["model"]["class"], self.about["model"]["arguments"])
+        try:
+            model = build(self.about["model"]["class"], self.about["model"]["arguments"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise CheckpointError(f"the checkpoint describes no model of this latentjet: {error}") from error
         load_state(model, self.state(weights), self.about["model"]["class"])
         return model.eval()
 
@@ -61,6 +64,9 @@ def load_state(model, state, name):
         if state[key].shape != expected[key].shape:
             seen, wanted = tuple(state[key].shape), tuple(expected[key].shape)
             raise CheckpointError(f"'{key}' is {seen} in the checkpoint, expected {wanted}: it is of another model")
+        if state[key].dtype != expected[key].dtype:
+            seen, wanted = state[key].dtype, expected[key].dtype
+            raise CheckpointError(f"'{key}' is {seen} in the checkpoint, expected {wanted}: the file was changed")
     extra = sorted(set(state) - set(expected))
     if extra:
         raise CheckpointError(f"the checkpoint has '{extra[0]}', which {name} does not: it is of another model")
@@ -90,7 +96,7 @@ def write_atomically(path, content):
 
 def save(path, about, arrays):
     """Write a checkpoint; about gets the format number."""
-    text = json.dumps({"format": FORMAT, **about}, sort_keys=True).encode()
+    text = json.dumps({"format": FORMAT, **about}).encode()
     buffer = io.BytesIO()
     np.savez(buffer, json=np.frombuffer(text, np.uint8), **arrays)
     write_atomically(path, buffer.getvalue())

@@ -183,6 +183,8 @@ def fit(settings, data, held_out, out, device, stored=None, show=True):
     (out / "results").mkdir(parents=True, exist_ok=True)
     if stored is None:
         run.save(out / checkpoint.NAME, data)
+    elif run.history:  # the run may have been killed after its checkpoint and before its pictures
+        report(run, out, run.history[-1], show=False)
     steps = -(-len(data.labels) // settings["batch"]) * settings["epochs"]
     for epoch in range(len(run.history) + 1, settings["epochs"] + 1):
         began = time.perf_counter()

@@ -357,6 +357,12 @@ def test_a_damaged_graph_is_refused_when_it_is_first_needed(bundle, sentence):
         assert "'decode.onnx' was changed" in sentence(BundleError, model.sample, [0])
 
 
+def test_a_closed_model_refuses(bundles, sentence):
+    with load(bundles / "cvae.bundle", backend="ort") as model:
+        model.sample([0])
+    assert "this model is closed: load it again" in sentence(InputError, model.sample, [0])
+
+
 def test_a_model_may_be_closed_twice(bundles):
     model = Model.load(bundles / "cvae.bundle")
     engine = model.engine("decode")

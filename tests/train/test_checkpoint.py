@@ -267,3 +267,20 @@ def test_whoever_reads_sees_the_old_or_the_new_file_never_a_part(saved, monkeypa
     checkpoint.write_atomically(saved, b"new")
     assert seen == [before]
     assert saved.read_bytes() == b"new"
+
+
+def test_an_array_of_another_type_is_refused_by_name(tmp_path):
+    model = small_model()
+    arrays = arrays_of(model)
+    arrays["ema/nets.decoder.0.weight"] = arrays["ema/nets.decoder.0.weight"].astype(np.float64)
+    checkpoint.save(tmp_path / checkpoint.NAME, about_of(model), arrays)
+    with pytest.raises(
+        CheckpointError, match=r"'nets\.decoder\.0\.weight' is torch\.float64 .* expected torch\.float32"
+    ):
+        checkpoint.load(tmp_path).model()
+
+
+def test_a_description_of_no_model_is_refused(tmp_path):
+    checkpoint.save(tmp_path / checkpoint.NAME, {"model": {"class": "GAN", "arguments": {}}}, {})
+    with pytest.raises(CheckpointError, match="describes no model of this latentjet: .*'GAN'"):
+        checkpoint.load(tmp_path).model()

@@ -4,6 +4,7 @@ import errno
 import json
 import math
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -147,6 +148,17 @@ def test_a_finished_run_that_is_resumed_stays_as_it_is(uninterrupted, tmp_path):
     run = train(resolve("vae"), folder, resume=True)
     assert len(run.history) == EPOCHS
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
+def test_pictures_that_a_kill_left_out_are_drawn_when_it_is_resumed(uninterrupted, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(uninterrupted["cvae"], folder)
+    lost = [folder / "curve.png", folder / "metrics.jsonl", folder / "results" / f"sample_{EPOCHS}.png"]
+    before = [path.read_bytes() for path in lost]
+    for path in lost:
+        path.unlink()
+    train(resolve("cvae"), folder, resume=True)
+    assert [path.read_bytes() for path in lost] == before
 
 
 def test_a_run_can_be_prolonged(uninterrupted, no_pictures, tmp_path):

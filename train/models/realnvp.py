@@ -118,6 +118,8 @@ class RealNVP(nn.Module):
         self, image=(1, 28, 28), classes=10, couplings=(4, 4), width=(64, 128), planes=2, bound=1.5, alpha=1e-5
     ):
         super().__init__()
+        if not bound > 0:
+            raise ValueError("bound is {}, expected more than 0".format(bound))
         if len(couplings) != len(width):
             raise ValueError(
                 "couplings has {} levels and width {}: expected as many".format(len(couplings), len(width))

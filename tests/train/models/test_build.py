@@ -43,3 +43,8 @@ def test_an_argument_of_the_wrong_kind_is_refused():
 def test_what_the_model_refuses_is_still_a_value_error():
     with pytest.raises(ValueError, match="multiples of 4"):
         build("VAE", {"image": [1, 6, 6], "form": "conv"})
+
+
+def test_a_flow_without_any_scale_is_refused():
+    with pytest.raises(ValueError, match="bound is 0, expected more than 0"):
+        build("RealNVP", {"bound": 0})
