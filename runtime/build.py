@@ -77,7 +77,8 @@ def build_graph(bundle, wanted, api, cuda, memory="device", samples=SAMPLES, pro
     engine = TrtEngine(graph, built.content, cuda, api, wanted.batches, memory)
     try:
         verdict = verify(engine, bundle, wanted.precision, samples)
-        layers = api.layers(engine.engine)
+        with cuda.active():
+            layers = api.layers(engine.engine)
         graphs = engine.graphs
     finally:
         engine.release()

@@ -16,12 +16,13 @@ COMMANDS = [
         ("build", "latentjet.runtime.build", None, "TensorRT plans for this device, built and verified here"),
         ("check", "latentjet.runtime.__main__", None, "does a backend reproduce the reference vectors?"),
         ("sample", "latentjet.runtime.__main__", None, "labels -> a picture of generated images"),
+        ("doctor", "latentjet.runtime.doctor", None, "what is on this machine, what is missing, what to do"),
     ]),
     ("Measure", [
         ("bench", "latentjet.benchmarks.__main__", "bench", "latency and throughput beside eager PyTorch"),
     ]),
 ]  # fmt: skip
-WITHOUT_NAME = ("train", "export", "demo", "build", "bench")
+WITHOUT_NAME = ("train", "export", "demo", "build", "doctor", "bench")
 
 
 def contents():

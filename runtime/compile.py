@@ -1,6 +1,7 @@
 """One graph -> a serialised TensorRT plan: parse, profiles, precision, build, timing cache. Nothing is run here."""
 
 import os
+import re
 import sys
 import threading
 import time
@@ -99,16 +100,17 @@ def constrain_layers(api, network, keep):
     asked = []
     for index in range(network.num_layers):
         layer = network.get_layer(index)
-        if node_of(layer.name) in keep:
+        if (layer.name in keep or node_of(layer.name) in keep) and api.computes_floats(layer):
             api.keep_float32(layer)
             asked.append(layer.name)
     return tuple(asked)
 
 
 def node_of(layer_name):
-    """A layer's name -> the ONNX node it came from: the parser appends a number where several layers make one node."""
+    """A layer's name -> the ONNX node it may come from: where several layers make one node, the parser appends a number
+    to the second, so "exp_1" is of node "exp_1", or a part of "exp" (to keep one layer too many in float32 is safe)."""
     head, _, tail = layer_name.rpartition("_")
-    return head if head.endswith(")") and tail.isdigit() else layer_name
+    return head if head and tail.isdigit() else layer_name
 
 
 def build(api, wanted, cache=b"", progress=None):
@@ -123,6 +125,7 @@ def build(api, wanted, cache=b"", progress=None):
         api.set_workspace(config, wanted.workspace_bytes)
         api.ask_for_details(config)
         timings = api.use_cache(config, cache)
+        log.lines.clear()  # what was said of an old cache, or of the attempt before, is not why this one fails
         add_profiles(api, builder, config, network, wanted.batches)
         api.exact_float32(config)
         if wanted.precision == "fp16" and not wanted.typed:
@@ -176,7 +179,9 @@ def read_cache(device):
 
 
 def write_cache(device, content):
-    """Keep a timing cache; that it cannot be kept is no error."""
+    """Keep a timing cache, if there is one; that it cannot be kept is no error."""
+    if not content:
+        return
     try:
         os.makedirs(os.path.dirname(cache_place(device)), exist_ok=True)
         files.write_file(cache_place(device), content)
@@ -187,11 +192,13 @@ def write_cache(device, content):
 def honoured(layers, asked):
     """Inspector's layers, names of layers asked to stay in float32 -> (honoured, not honoured), lists of names.
 
-    A fused layer carries the names of its parts, so a name is looked for inside; unknown precisions count as neither.
+    A fused layer carries the names of its parts, so a name is looked for inside, as a whole; unknown precisions count
+    as neither.
     """
     kept, lost = [], []
     for name in asked:
-        found = [layer["precision"] for layer in layers or [] if name in layer["name"]]
+        whole = re.compile(r"(?<![\w./:-]){}(?![\w./:-])".format(re.escape(name)))
+        found = [layer["precision"] for layer in layers or [] if whole.search(layer["name"])]
         if "fp16" in found:
             lost.append(name)
         elif "fp32" in found:

@@ -69,16 +69,36 @@ class Cuda:
             return self.drv.Stream()
 
     def memory(self, count, kind):
-        """Staging for so many float32 values -> Memory. Raises BackendError for an unknown kind."""
+        """Staging for so many float32 values -> Memory. Raises BackendError: an unknown kind, or no memory is left."""
         if kind not in KINDS:
             raise BackendError("memory is '{}', expected one of {}".format(kind, ", ".join(KINDS)))
         with self.active():
-            return Memory(self.drv, count, kind)
+            try:
+                return Memory(self.drv, count, kind)
+            except self.drv.Error as error:
+                raise BackendError(
+                    "no {} memory for {:.1f} MB ({}): close other programs, or build with smaller --batch".format(
+                        kind, count * 4 / 1e6, error
+                    )
+                )
 
     def close(self):
-        if self.context is not None:
-            self.context.detach()
-            self.context = None
+        """Release the context, and leave current what was; twice is allowed. To be called where it was made: from
+        another thread pycuda lets go of nothing before the process ends."""
+        if self.context is None:
+            return
+        context, self.context = self.context, None
+        library, before, after = libcuda(), ctypes.c_void_p(), ctypes.c_void_p()
+        library.cuCtxGetCurrent(ctypes.byref(before))
+        context.detach()  # pycuda makes a primary context current to release it, and leaves it so
+        library.cuCtxGetCurrent(ctypes.byref(after))
+        if after.value != before.value:
+            library.cuCtxPopCurrent_v2(ctypes.byref(after))
+
+
+def libcuda():
+    """The driver's library, for what pycuda has not."""
+    return ctypes.CDLL("libcuda.so.1")
 
 
 class Memory:
@@ -99,7 +119,11 @@ class Memory:
             self.address = int(self.host.base.get_device_pointer())
         else:
             self.host = drv.pagelocked_empty(count, np.float32)
-            self.buffer = drv.mem_alloc(self.host.nbytes)
+            try:
+                self.buffer = drv.mem_alloc(self.host.nbytes)
+            except drv.Error:
+                self.free()
+                raise
             self.address = int(self.buffer)
         self.host[...] = 0
 
@@ -137,9 +161,10 @@ class CudaGraph:
         _call(self.library, "cuGraphLaunch", self.executable, ctypes.c_void_p(self.stream.handle))
 
     def free(self):
+        """Give the graph back; a second call does nothing. What the driver says of it helps nobody any more."""
         if self.executable is not None:
-            _call(self.library, "cuGraphExecDestroy", self.executable)
-            self.executable = None
+            self.library.cuGraphExecDestroy(self.executable)
+            self.executable = self.stream = None
 
 
 def capture(stream, work, library=None):
@@ -147,7 +172,7 @@ def capture(stream, work, library=None):
 
     The context must be active, and work() must have run once before at the same shapes. library: stands for libcuda.
     """
-    library = library or ctypes.CDLL("libcuda.so.1")
+    library = library or libcuda()
     handle, graph, executable = ctypes.c_void_p(stream.handle), ctypes.c_void_p(), ctypes.c_void_p()
     _call(library, "cuStreamBeginCapture_v2", handle, 2)  # relaxed: other threads may go on
     try:
@@ -167,6 +192,8 @@ def capture(stream, work, library=None):
 
 
 def _call(library, function, *arguments):
+    if not hasattr(library, function):
+        raise CaptureError("this driver has no {}".format(function))
     status = getattr(library, function)(*arguments)
     if status != 0:
         raise CaptureError("{} returned {}".format(function, status))

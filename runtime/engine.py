@@ -150,8 +150,18 @@ class Engine:
     def _run(self, slot):
         raise NotImplementedError
 
+    def _refuse(self, inputs):
+        """Raise the InputError that names the first thing wrong with some inputs, if there is one."""
+        error = self._first_wrong(inputs)
+        if error:
+            raise error
+
     def _explained(self, inputs):
         """The first thing that is wrong with some inputs, as an InputError."""
+        text = "graph '{}': inputs changed while they were read".format(self.graph.name)
+        return self._first_wrong(inputs) or InputError(text)
+
+    def _first_wrong(self, inputs):
         start = "graph '{}': ".format(self.graph.name)
         if self.closed:
             return InputError(start + "this engine is closed")
@@ -183,7 +193,7 @@ class Engine:
             if len(wrong):
                 text = "{}input '{}' has {} values that are not finite, the first in row {}"
                 return InputError(text.format(start, name, len(wrong), wrong[0][0]))
-        return InputError(start + "inputs changed while they were read")
+        return None
 
     def close(self):
         """Release everything; closing twice is allowed."""

@@ -32,7 +32,10 @@ def name(graph, precision, device):
 
 
 def write(bundle_path, certificate, content):
-    """Put a plan and its certificate into place, the certificate last -> the plan's path. Raises OutputError."""
+    """Put a plan and its certificate into place, the certificate last -> the plan's path. Raises OutputError.
+
+    In between, or if the certificate cannot be written, the old one does not fit the plan's sha256, and `read` says so.
+    """
     place = folder(bundle_path)
     try:
         os.makedirs(place, exist_ok=True)
@@ -42,8 +45,6 @@ def write(bundle_path, certificate, content):
     certificate = dict(
         certificate, format=FORMAT, plan_sha256=hashlib.sha256(content).hexdigest(), plan_bytes=len(content)
     )
-    if os.path.exists(stem + ".json"):
-        os.unlink(stem + ".json")  # a plan without a certificate is no plan
     files.write_file(stem + ".plan", content)
     files.write_file(stem + ".json", (json.dumps(certificate, indent=1, sort_keys=True) + "\n").encode("utf-8"))
     return stem + ".plan"
@@ -57,11 +58,24 @@ def certificates(bundle_path, graph=None):
             try:
                 with open(os.path.join(place, entry), encoding="utf-8") as handle:
                     certificate = json.load(handle)
-                if certificate["format"] == FORMAT and graph in (None, certificate["graph"]):
+                if whole(certificate) and graph in (None, certificate["graph"]):
                     found.append((os.path.join(place, entry[:-5]), certificate))
-            except (OSError, ValueError, KeyError, TypeError):
+            except (OSError, ValueError, KeyError, TypeError, AttributeError):
                 continue
     return found
+
+
+def whole(certificate):
+    """Is all there that a plan is chosen and opened by? KeyError, TypeError or AttributeError if not."""
+    batches = certificate["profile"]["batches"]
+    texts = [certificate[key] for key in ("graph", "precision", "onnx_sha256", "plan_sha256", "memory")]
+    return (
+        certificate["format"] == FORMAT
+        and all(isinstance(text, str) for text in texts)
+        and all(certificate["device"].get(key) for key in FITTING)
+        and bool(batches)
+        and all(isinstance(batch, int) and batch > 0 for batch in batches)
+    )
 
 
 def misfits(certificate, bundle, device):
@@ -80,7 +94,7 @@ def misfits(certificate, bundle, device):
 def onnx_file(graph, certificate):
     """The ONNX file that a plan was built from: the one typed in half, where that was read."""
     typed = certificate.get("typed") and certificate["precision"] == "fp16" and graph.precision
-    return graph.precision["file"] if typed else graph.file
+    return graph.precision["file"] or graph.file if typed else graph.file
 
 
 def read(bundle, graph, precision, device):
@@ -89,7 +103,8 @@ def read(bundle, graph, precision, device):
     precision: "fp16", "fp32", or None for fp16 where the graph may run in it. Raises PlanError: there is none, what
     there is was built for something else (both sides named), or the plan was changed; with the command that builds it.
     """
-    wanted = [precision] if precision else ["fp16", "fp32"] if bundle.graph(graph).precision else ["fp32"]
+    half = bundle.graph(graph).precision
+    wanted = [precision] if precision else ["fp16", "fp32"] if half and half["file"] else ["fp32"]
     refused = []
     for choice in wanted:
         for stem, certificate in certificates(bundle.path, graph):

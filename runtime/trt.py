@@ -12,6 +12,7 @@ Whether a name is there is asked of the module, never of its version, but for `t
 as well, and reads typed graphs better.
 """
 
+import collections
 import importlib
 import json
 import warnings
@@ -36,10 +37,10 @@ def load():
 
 
 class Log:
-    """Collects what TensorRT says; `make` gives the logger object that its constructors want."""
+    """Keeps the last errors and warnings of TensorRT; `make` gives the logger object that its constructors want."""
 
     def __init__(self):
-        self.lines = []
+        self.lines = collections.deque(maxlen=1000)
 
     def make(self, trt):
         log, severities = self, {}
@@ -51,13 +52,14 @@ class Log:
                 trt.ILogger.__init__(self)
 
             def log(self, severity, message):
-                log.lines.append((severities.get(severity, "INFO"), message))
+                if severities.get(severity) in ("INTERNAL_ERROR", "ERROR", "WARNING"):
+                    log.lines.append((severities[severity], message))
 
         return Logger()
 
     def errors(self):
         """The error messages, oldest first, without the repetitions that follow a missing driver."""
-        found = [text for severity, text in self.lines if severity in ("INTERNAL_ERROR", "ERROR")]
+        found = [text for severity, text in self.lines if severity != "WARNING"]
         return list(dict.fromkeys(found))
 
 
@@ -122,11 +124,14 @@ class Api:
 
     def keep_float32(self, layer):
         """Ask for a layer in float32, its outputs too: its precision alone is ignored."""
-        single = self.trt.DataType.FLOAT
-        layer.precision = single
+        layer.precision = self.trt.DataType.FLOAT
         for index in range(layer.num_outputs):
-            if layer.get_output(index).dtype in (single, self.trt.DataType.HALF):
-                layer.set_output_type(index, single)
+            layer.set_output_type(index, self.trt.DataType.FLOAT)
+
+    def computes_floats(self, layer):
+        """Are all of a layer's outputs floating-point? What counts in integers (shapes) can be in no precision."""
+        floats = (self.trt.DataType.FLOAT, self.trt.DataType.HALF)
+        return all(layer.get_output(index).dtype in floats for index in range(layer.num_outputs))
 
     def use_cache(self, config, content):
         """Attach a timing cache made of earlier bytes (b"" for a new one); one that does not match is dropped."""
@@ -152,8 +157,12 @@ class Api:
             return None
         inspector = engine.create_engine_inspector()
         text = inspector.get_engine_information(self.trt.LayerInformationFormat.JSON)
+        try:
+            told = json.loads(text)
+        except ValueError:  # 8.2 escapes nothing in names
+            return None
         found = []
-        for item in json.loads(text).get("Layers", []):
+        for item in told.get("Layers", []):
             if isinstance(item, dict):
                 kinds = [output.get("Format/Datatype", "") for output in item.get("Outputs", [])]
                 found.append({"name": item.get("Name", ""), "precision": precision_of(item.get("Precision"), kinds)})
@@ -174,18 +183,26 @@ def precision_of(stated, formats):
 
 DISGUISES = (
     (
-        ("could not find any implementation", "out of memory", "outofmemory", "cudamalloc", "cuda failure: 2"),
+        ("error: 35", "cudaerror 35", "no cuda-capable device", "cuda initialization failure"),
+        "no NVIDIA driver answers: see `latentjet doctor`",
+    ),
+    (
+        ("out of memory", "outofmemory", "cudamalloc", "cuda failure: 2"),
+        "memory ran out: close other programs, add swap, build with --batch 1 or a smaller --workspace",
+    ),
+    (
+        ("workspace", "insufficient memory"),
+        "the workspace is too small for every tactic, or memory is short: give a larger --workspace, or --batch 1",
+    ),
+    (
+        ("could not find any implementation",),
         "that is memory, in disguise: close other programs, add swap, build with --batch 1 or a smaller --workspace",
     ),
-    (("workspace", "insufficient memory"), "the workspace is too small for every tactic: give a larger --workspace"),
     (
         ("plugin", "no importer registered"),
         "the graph has an operator this TensorRT lacks: export it again for this target",
     ),
-    (
-        ("error: 35", "no cuda-capable device", "cuda initialization failure"),
-        "no NVIDIA driver answers: see `latentjet doctor`",
-    ),
+    (("incompatible device",), "the plan was built on another GPU: build it again on this device"),
     (("version", "serializ"), "the plan was built by another TensorRT: build it again on this device"),
 )
 

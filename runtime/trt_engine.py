@@ -5,13 +5,24 @@ batch size the launch is captured into a CUDA graph after a warm-up run, where t
 every time, and `graphs` says why. Larger batches are split, smaller ones run in the profile that holds them.
 """
 
+import atexit
+import weakref
+
 import numpy as np
 
 from . import plan
 from .cuda import CaptureError, Cuda, capture
 from .engine import Engine
-from .errors import PlanError
-from .trt import Api, Log, load
+from .errors import BackendError, PlanError
+from .trt import Api, Log, explained, load
+
+OPEN = weakref.WeakSet()  # engines to close before the interpreter takes the modules apart
+
+
+@atexit.register
+def close_all():
+    for engine in list(OPEN):
+        engine.close()
 
 
 class TrtEngine(Engine):
@@ -28,16 +39,24 @@ class TrtEngine(Engine):
         super().__init__(graph)
         self.cuda, self.api, self.batches, self.memory = cuda, api, tuple(batches), memory
         self.graphs = "on" if use_graphs else "off"
-        self._captured = {}
+        self._log, self._captured, self._contexts = Log(), {}, {}
         self._output_shapes = [tuple(tensor.shape[1:]) for tensor in graph.outputs]
-        with cuda.active():
-            self._runtime, self.engine = api.deserialize(content, Log())
-            self._io = (NamedTensors if api.named else Bindings)(self.engine)
-            self._stream = cuda.stream()
-            self._contexts = {}
+        self._runtime = self.engine = self._io = self._stream = self._input = self._output = None
+        try:
+            self._load(content)
+        except Exception:
+            self.release()
+            raise
+        OPEN.add(self)
+
+    def _load(self, content):
         most = self.batches[-1]
-        self._input = cuda.memory(self._places(most)[1], memory)
-        self._output = cuda.memory(sum(self._padded(most, shape) for shape in self._output_shapes), memory)
+        with self.cuda.active():
+            self._runtime, self.engine = self.api.deserialize(content, self._log)
+            self._io = (NamedTensors if self.api.named else Bindings)(self.engine)
+            self._stream = self.cuda.stream()
+        self._input = self.cuda.memory(self._places(most)[1], self.memory)
+        self._output = self.cuda.memory(sum(self._padded(most, shape) for shape in self._output_shapes), self.memory)
 
     @classmethod
     def open(cls, bundle, graph, threads=None, precision=None, memory=None, use_graphs=True):
@@ -73,15 +92,19 @@ class TrtEngine(Engine):
 
     def run(self, out=None, **inputs):
         """As Engine.run; batches above the largest profile are split."""
-        rows = len(next(iter(inputs.values()))) if inputs else 0
-        most = self.batches[-1]
-        if rows <= most or any(len(array) != rows for array in inputs.values()):
+        shape = getattr(inputs.get(self._first), "shape", None)
+        if not shape or shape[0] <= self.batches[-1]:
             return super().run(out, **inputs)
-        parts = [
-            super(TrtEngine, self).run(**{name: array[low : low + most] for name, array in inputs.items()})
-            for low in range(0, rows, most)
-        ]
-        whole = {name: np.concatenate([part[name] for part in parts]) for name in self._outputs}
+        return self._run_split(out, inputs, shape[0], self.batches[-1])
+
+    def _run_split(self, out, inputs, rows, most):
+        self._refuse(inputs)
+        whole = {name: np.empty((rows,) + shape, np.float32) for name, shape in zip(self._outputs, self._output_shapes)}
+        for low in range(0, rows, most):
+            super().run(
+                {name: array[low : low + most] for name, array in whole.items()},
+                **{name: array[low : low + most] for name, array in inputs.items()}
+            )
         return whole if out is None else self._written(out, [whole[name] for name in self._outputs])
 
     def _allocate(self, count):
@@ -107,27 +130,44 @@ class TrtEngine(Engine):
     def _run(self, slot):
         tied = slot.extra
         with self.cuda.active():
-            graph = self._captured.get(tied.batch)
-            if graph is None:
-                self._enqueue(tied)
-                if self.graphs == "on":
-                    self._stream.synchronize()
-                    self._capture(tied)
-            else:
-                graph.launch()
-            self._stream.synchronize()
+            try:
+                self._launch(tied)
+                self._stream.synchronize()
+            except (CaptureError, self.cuda.drv.Error) as error:
+                raise BackendError("graph '{}' failed on the GPU: {}".format(self.graph.name, error))
         return tied.outputs
+
+    def _launch(self, tied):
+        graph = self._captured.get(tied.batch)
+        if graph is not None:
+            return graph.launch()
+        self._enqueue(tied)
+        if self.graphs == "on":
+            self._stream.synchronize()
+            self._capture(tied)
 
     def _enqueue(self, tied):
         """Copies and the launch, on the stream."""
         profile = next(index for index, high in enumerate(self.batches) if tied.batch <= high)
-        context = self._contexts.get(profile)
-        if context is None:
-            context = self._contexts[profile] = self._io.context(profile, self._stream)
+        context = self._contexts.get(profile) or self._make_context(profile)
         self._input.upload(self._stream, tied.read)
         shapes = {name: (tied.batch,) + shape for name, shape in self._shapes}
-        self._io.enqueue(context, profile, shapes, tied.addresses, self._stream)
+        if not self._io.enqueue(context, profile, shapes, tied.addresses, self._stream):
+            raise self._explained_by_log("a batch of {} cannot be enqueued".format(tied.batch))
         self._output.download(self._stream, tied.written)
+
+    def _make_context(self, profile):
+        context = self.engine.create_execution_context()
+        if context is None or not context.set_optimization_profile_async(profile, self._stream.handle):
+            raise self._explained_by_log("no execution context for batches up to {}".format(self.batches[profile]))
+        self._stream.synchronize()
+        self._contexts[profile] = context
+        return context
+
+    def _explained_by_log(self, what):
+        text = explained(self._log, "graph '{}': {}".format(self.graph.name, what))
+        self._log.lines.clear()
+        return BackendError(text)
 
     def _capture(self, tied):
         try:
@@ -138,23 +178,39 @@ class TrtEngine(Engine):
     def release(self):
         """Release graphs, contexts, engine, runtime, memory and stream, in this order; the CUDA context stays."""
         super().close()
-        if self._runtime is None:
-            return
-        with self.cuda.active():
-            for graph in self._captured.values():
-                graph.free()
-            self._captured = {}
-            self._contexts = {}
-            self._io = self.engine = None
-            self._runtime = None
-            self._input.free()
-            self._output.free()
-            self._stream = None
+        with self._lock:
+            if self.cuda.context is None:
+                return
+            OPEN.discard(self)
+            with self.cuda.active():
+                self._wait()
+                for graph in self._captured.values():
+                    graph.free()
+                self._captured = {}
+                self._contexts = {}
+                self._io = self.engine = None
+                self._runtime = None
+                for memory in (self._input, self._output):
+                    if memory is not None:
+                        memory.free()
+                self._input = self._output = self._stream = None
+
+    def _wait(self):
+        """Let what is on the stream end, well or not: a run that failed may have left a copy there."""
+        try:
+            if self._stream is not None:
+                self._stream.synchronize()
+        except self.cuda.drv.Error:
+            pass
 
     def close(self):
         """release, and the CUDA context as well; twice is allowed."""
         self.release()
         self.cuda.close()
+
+    def __del__(self):
+        if getattr(self, "_runtime", None) is not None:  # not closed: Python would release its parts in any order
+            self.close()
 
 
 class Tied:
@@ -174,20 +230,14 @@ class Bindings:
         self.block = engine.num_bindings // engine.num_optimization_profiles
         self.names = [engine.get_binding_name(index) for index in range(self.block)]
 
-    def context(self, profile, stream):
-        context = self.engine.create_execution_context()
-        context.set_optimization_profile_async(profile, stream.handle)
-        stream.synchronize()
-        return context
-
     def enqueue(self, context, profile, shapes, addresses, stream):
+        """Put one run on the stream; False where TensorRT refuses, and its log says why."""
         pointers, start = [0] * self.engine.num_bindings, profile * self.block
         for index, name in enumerate(self.names):
             pointers[start + index] = addresses[name]
-            if name in shapes:
-                context.set_binding_shape(start + index, shapes[name])
-        if not context.execute_async_v2(pointers, stream.handle):
-            raise CaptureError("TensorRT could not enqueue the work")
+            if name in shapes and not context.set_binding_shape(start + index, shapes[name]):
+                return False
+        return context.execute_async_v2(pointers, stream.handle)
 
 
 class NamedTensors:
@@ -196,16 +246,8 @@ class NamedTensors:
     def __init__(self, engine):
         self.engine = engine
 
-    def context(self, profile, stream):
-        context = self.engine.create_execution_context()
-        context.set_optimization_profile_async(profile, stream.handle)
-        stream.synchronize()
-        return context
-
     def enqueue(self, context, profile, shapes, addresses, stream):
-        for name, shape in shapes.items():
-            context.set_input_shape(name, shape)
-        for name, address in addresses.items():
-            context.set_tensor_address(name, address)
-        if not context.execute_async_v3(stream.handle):
-            raise CaptureError("TensorRT could not enqueue the work")
+        """As Bindings.enqueue."""
+        done = [context.set_input_shape(name, shape) for name, shape in shapes.items()]
+        done += [context.set_tensor_address(name, address) for name, address in addresses.items()]
+        return all(done) and context.execute_async_v3(stream.handle)

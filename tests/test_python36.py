@@ -44,3 +44,11 @@ def test_the_command_checks_and_samples_a_bundle(python36, bundles, tmp_path):
     assert "ok" in latentjet("check", bundles / "realnvp.bundle")
     latentjet("sample", bundles / "realnvp.bundle", "--out", tmp_path / "grid.png")
     assert (tmp_path / "grid.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_examples_run_under_it(python36, bundles):
+    command = [python36, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_examples.py"]
+    environment = {**os.environ, "LATENTJET_TEST_BUNDLES": str(bundles), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
+    assert " passed" in done.stdout.splitlines()[-1]

@@ -80,7 +80,7 @@ def test_exported_equals_eager_on_fresh_inputs(bundles):
         z = np.random.RandomState(5).standard_normal((6, model.latent)).astype(np.float32)
         labels = runtime.weights([0, 1, 2, 0, 1, 2])
         with torch.no_grad():
-            expected = model.decode(torch.from_numpy(z), torch.from_numpy(labels)).numpy()
+            expected = model.decode(torch.from_numpy(z), torch.tensor(labels)).numpy()
         np.testing.assert_allclose(runtime.decode(z, labels), expected, atol=1e-5)
 
 

@@ -1,11 +1,28 @@
-"""What these tests share: one-sentence errors, bundles altered with their sums made right, a disk that is full."""
+"""What these tests share: one-sentence errors, bundles altered with their sums made right, a disk that is full, and
+boards: TensorRT of some version and pycuda, as doubles (tests/doubles, imported as `doubles`)."""
 
 import contextlib
+import ctypes
 import errno
+import gc
+import importlib.util
 import os
+import sys
+import types
+from pathlib import Path
 
 import pytest
 from latentjet.runtime import bundle as bundles_module
+
+DOUBLES = Path(__file__).resolve().parent.parent / "doubles"
+if "doubles" not in sys.modules:
+    spec = importlib.util.spec_from_file_location(
+        "doubles", str(DOUBLES / "__init__.py"), submodule_search_locations=[str(DOUBLES)]
+    )
+    sys.modules["doubles"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(sys.modules["doubles"])
+
+from doubles import pycuda_double, tensorrt_double  # noqa: E402
 
 
 @pytest.fixture
@@ -69,3 +86,55 @@ def full_disk(monkeypatch):
             yield
 
     return full
+
+
+class Board:
+    """One device with TensorRT: `trt` is the module, `double` its control room, `gpu` the books, `libcuda` for graphs."""
+
+    def __init__(self, version, gpu, with_flags):
+        self.version, self.gpu = version, gpu
+        self.trt = tensorrt_double.make(version, gpu)
+        self.double = self.trt.double
+        self.package = pycuda_double.make(gpu)
+        self.libcuda = pycuda_double.LibCuda(gpu, with_flags)
+        self.drv = self.package.driver
+
+
+@pytest.fixture
+def plug(monkeypatch, tmp_path):
+    """(version, gpu, with_flags) -> Board that `import tensorrt` and `import pycuda.driver` find from now on.
+
+    When the test ends, nothing may be alive on it, and nothing forbidden may have happened; board.gpu.violations can be
+    emptied by a test that wants one.
+    """
+    from latentjet.runtime import cuda
+
+    boards = []
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+    def plugged(version="8.2.1", gpu=None, with_flags=None):
+        gpu = gpu or pycuda_double.Gpu()
+        board = Board(version, gpu, gpu.cuda >= (11, 4, 0) if with_flags is None else with_flags)
+        for name in ("tensorrt", "tensorrt_rtx"):
+            monkeypatch.setitem(sys.modules, name, board.trt if board.trt.__name__ == name else None)
+        monkeypatch.setitem(sys.modules, "pycuda", board.package)
+        monkeypatch.setitem(sys.modules, "pycuda.driver", board.drv)
+        ours = {name: getattr(ctypes, name) for name in dir(ctypes) if not name.startswith("_")}
+        ours["CDLL"] = lambda name: board.libcuda
+        monkeypatch.setattr(cuda, "ctypes", types.SimpleNamespace(**ours))
+        boards.append(board)
+        return board
+
+    yield plugged
+    gc.collect()
+    for board in boards:
+        assert board.gpu.violations == []
+        assert board.gpu.leaks() == []
+        for kind in ("IExecutionContext", "ICudaEngine", "Runtime"):
+            assert board.double.counts["live " + kind] == 0, kind
+
+
+@pytest.fixture
+def board(plug):
+    """A TX2: TensorRT 8.2.1, CUDA 10.2."""
+    return plug()
