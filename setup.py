@@ -25,7 +25,10 @@ EXTRAS = {
     "train": TRAIN,
     "export": EXPORT,
     "ort": ["onnxruntime"],
-    "trt": ["pycuda"],  # tensorrt itself comes with JetPack and is not on PyPI for it
+    "trt": [
+        "pycuda<2022.2; python_version < '3.8'",
+        "pycuda; python_version >= '3.8'",
+    ],  # tensorrt itself comes with JetPack and is not on PyPI for it
     "images": ["Pillow"],
     "bench": ["tqdm"],
     "test": ["pytest", "pytest-timeout", "vermin", "ruff", "tensorrt_rtx==1.7.1.116"],

@@ -2,6 +2,7 @@
 
 import math
 import numbers
+import threading
 
 import numpy as np
 
@@ -10,6 +11,9 @@ from .engine import choose_backend, open_engine
 from .errors import BundleError, InputError
 
 ROLES = {"decode": ("z", "images"), "encode": ("images", "z"), "log_prob": ("images", "log_prob")}
+
+
+_own = threading.local()
 
 
 class Weights(np.ndarray):
@@ -186,7 +190,7 @@ class Model:
             seen = getattr(images, "shape", type(images).__name__)
             raise InputError("images is {}, expected (N, {})".format(seen, ", ".join(map(str, shape))))
         if images.dtype == np.uint8:
-            uniform = np.random.RandomState(valid_seed(seed)).random_sample(images.shape)
+            uniform = stream(seed).random_sample(images.shape)
             # 256 - 2^-16 is the last float32 before 256: x stays below 1
             return (np.minimum(images + uniform, 256 - 2.0**-16) / 256).astype(np.float32)
         if images.dtype != np.float32:
@@ -215,11 +219,19 @@ def valid_seed(seed):
     return int(seed)
 
 
+def stream(seed):
+    """This thread's RandomState, seeded: the same numbers as a new one, which costs 130 us to make, for 2 us."""
+    if not hasattr(_own, "stream"):
+        _own.stream = np.random.RandomState(0)
+    _own.stream.seed(valid_seed(seed))
+    return _own.stream
+
+
 def noise(seed, count, size, temperature=1.0):
     """float32 (count, size), normal with standard deviation `temperature`, from numpy's frozen legacy stream."""
     if not isinstance(temperature, numbers.Real) or not 0 <= temperature < math.inf:
         raise InputError("temperature is {!r}, expected a number of at least 0".format(temperature))
-    drawn = np.random.RandomState(valid_seed(seed)).standard_normal((count, size)) * temperature
+    drawn = stream(seed).standard_normal((count, size)) * temperature
     with np.errstate(over="ignore"):  # what overflows is refused by the engine, by name
         return drawn.astype(np.float32)
 
