@@ -176,7 +176,11 @@ def batches_of(text):
 
 
 def run(args):
-    bundle, batches = Bundle.open(args.bundle), batches_of(args.batch)
+    batches = batches_of(args.batch)
+    for option, number in (("--workspace", args.workspace), ("--samples", args.samples)):
+        if number is not None and number < 1:
+            raise InputError("{} is {}, expected at least 1".format(option, number))
+    bundle = Bundle.open(args.bundle)
     bundle.verify()
     api = Api(load())
     size = args.workspace * (1 << 20) if args.workspace else workspace()
@@ -187,12 +191,15 @@ def run(args):
     ]
     if args.rehearse:
         for wanted in recipes:
-            print(rehearse(bundle, wanted, api, heartbeat(wanted)))
+            line = rehearse(bundle, wanted, api, heartbeat(wanted))
+            clear_line()
+            print(line)
         return 0
     cuda = Cuda()
     try:
         for wanted in recipes:
             place, certificate = build_graph(bundle, wanted, api, cuda, args.memory, args.samples, heartbeat(wanted))
+            clear_line()
             _, kept = next(item for item in plan.certificates(bundle.path, wanted.graph) if item[0] + ".plan" == place)
             print(described(kept))
             print("          " + place)
@@ -211,6 +218,13 @@ def heartbeat(wanted):
         sys.stderr.flush()
 
     return progress
+
+
+def clear_line():
+    """Take the progress away again."""
+    if sys.stderr.isatty():
+        sys.stderr.write("\r" + 60 * " " + "\r")
+        sys.stderr.flush()
 
 
 def main(argv=None):

@@ -40,7 +40,10 @@ class Cuda:
         if index >= self.drv.Device.count():
             raise BackendError("CUDA has {} devices, none with index {}".format(self.drv.Device.count(), index))
         self.device = self.drv.Device(index)
-        self.context = self.device.retain_primary_context()
+        try:
+            self.context = self.device.retain_primary_context()
+        except self.drv.Error as error:
+            raise BackendError("CUDA gives no context ({}): close other programs that use the GPU".format(error))
 
     @contextlib.contextmanager
     def active(self):
@@ -66,7 +69,10 @@ class Cuda:
 
     def stream(self):
         with self.active():
-            return self.drv.Stream()
+            try:
+                return self.drv.Stream()
+            except self.drv.Error as error:
+                raise BackendError("CUDA gives no stream ({}): close other programs that use the GPU".format(error))
 
     def memory(self, count, kind):
         """Staging for so many float32 values -> Memory. Raises BackendError: an unknown kind, or no memory is left."""
@@ -172,13 +178,15 @@ def capture(stream, work, library=None):
 
     The context must be active, and work() must have run once before at the same shapes. library: stands for libcuda.
     """
-    library = library or libcuda()
+    library = library or _libcuda_for_capture()
     handle, graph, executable = ctypes.c_void_p(stream.handle), ctypes.c_void_p(), ctypes.c_void_p()
     _call(library, "cuStreamBeginCapture_v2", handle, 2)  # relaxed: other threads may go on
     try:
         work()
     except Exception as error:
         library.cuStreamEndCapture(handle, ctypes.byref(graph))
+        if graph.value:
+            library.cuGraphDestroy(graph)
         raise CaptureError("the work cannot be captured: {}".format(error))
     _call(library, "cuStreamEndCapture", handle, ctypes.byref(graph))
     try:
@@ -189,6 +197,13 @@ def capture(stream, work, library=None):
     finally:
         library.cuGraphDestroy(graph)
     return CudaGraph(library, executable, stream)
+
+
+def _libcuda_for_capture():
+    try:
+        return libcuda()
+    except OSError as error:
+        raise CaptureError("{}".format(error))
 
 
 def _call(library, function, *arguments):

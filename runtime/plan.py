@@ -60,21 +60,22 @@ def certificates(bundle_path, graph=None):
                     certificate = json.load(handle)
                 if whole(certificate) and graph in (None, certificate["graph"]):
                     found.append((os.path.join(place, entry[:-5]), certificate))
-            except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            except (OSError, ValueError, LookupError, TypeError, AttributeError):
                 continue
     return found
 
 
 def whole(certificate):
-    """Is all there that a plan is chosen and opened by? KeyError, TypeError or AttributeError if not."""
+    """Is all there that a plan is chosen and opened by? What `certificates` catches is raised for what is missing."""
     batches = certificate["profile"]["batches"]
     texts = [certificate[key] for key in ("graph", "precision", "onnx_sha256", "plan_sha256", "memory")]
     return (
         certificate["format"] == FORMAT
         and all(isinstance(text, str) for text in texts)
         and all(certificate["device"].get(key) for key in FITTING)
-        and bool(batches)
-        and all(isinstance(batch, int) and batch > 0 for batch in batches)
+        and all(isinstance(batch, int) for batch in batches)
+        and 0 < batches[0]
+        and batches == sorted(set(batches))
     )
 
 

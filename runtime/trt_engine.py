@@ -103,7 +103,7 @@ class TrtEngine(Engine):
         for low in range(0, rows, most):
             super().run(
                 {name: array[low : low + most] for name, array in whole.items()},
-                **{name: array[low : low + most] for name, array in inputs.items()}
+                **{name: array[low : low + most] for name, array in inputs.items()},
             )
         return whole if out is None else self._written(out, [whole[name] for name in self._outputs])
 
@@ -131,49 +131,60 @@ class TrtEngine(Engine):
         tied = slot.extra
         with self.cuda.active():
             try:
-                self._launch(tied)
+                problem = self._launch(tied)
                 self._stream.synchronize()
             except (CaptureError, self.cuda.drv.Error) as error:
-                raise BackendError("graph '{}' failed on the GPU: {}".format(self.graph.name, error))
+                problem = str(error)  # and no more of it: its traceback would keep execution contexts alive
+            if problem:
+                raise BackendError("graph '{}' failed on the GPU: {}".format(self.graph.name, problem))
         return tied.outputs
 
     def _launch(self, tied):
+        """Put a run on the stream, as a graph where there is one -> None, or what went wrong."""
         graph = self._captured.get(tied.batch)
         if graph is not None:
             return graph.launch()
-        self._enqueue(tied)
-        if self.graphs == "on":
+        problem = self._enqueue(tied)
+        if self.graphs == "on" and not problem:
             self._stream.synchronize()
             self._capture(tied)
+        return problem
 
     def _enqueue(self, tied):
-        """Copies and the launch, on the stream."""
+        """Copies and the launch, on the stream -> None, or what TensorRT said against it."""
         profile = next(index for index, high in enumerate(self.batches) if tied.batch <= high)
         context = self._contexts.get(profile) or self._make_context(profile)
+        if context is None:
+            return self._why("no execution context for batches up to {}".format(self.batches[profile]))
         self._input.upload(self._stream, tied.read)
         shapes = {name: (tied.batch,) + shape for name, shape in self._shapes}
         if not self._io.enqueue(context, profile, shapes, tied.addresses, self._stream):
-            raise self._explained_by_log("a batch of {} cannot be enqueued".format(tied.batch))
-        self._output.download(self._stream, tied.written)
+            return self._why("a batch of {} cannot be enqueued".format(tied.batch))
+        return self._output.download(self._stream, tied.written)
 
     def _make_context(self, profile):
         context = self.engine.create_execution_context()
         if context is None or not context.set_optimization_profile_async(profile, self._stream.handle):
-            raise self._explained_by_log("no execution context for batches up to {}".format(self.batches[profile]))
+            return None
         self._stream.synchronize()
         self._contexts[profile] = context
         return context
 
-    def _explained_by_log(self, what):
-        text = explained(self._log, "graph '{}': {}".format(self.graph.name, what))
+    def _why(self, what):
+        text = explained(self._log, what)
         self._log.lines.clear()
-        return BackendError(text)
+        return text
 
     def _capture(self, tied):
         try:
-            self._captured[tied.batch] = capture(self._stream, lambda: self._enqueue(tied))
+            self._captured[tied.batch] = capture(self._stream, lambda: self._enqueue_or_raise(tied))
         except CaptureError as error:
             self.graphs = "off: {}".format(error)
+
+    def _enqueue_or_raise(self, tied):
+        problem = self._enqueue(tied)
+        if problem:
+            raise CaptureError(problem)
 
     def release(self):
         """Release graphs, contexts, engine, runtime, memory and stream, in this order; the CUDA context stays."""

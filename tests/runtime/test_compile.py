@@ -1,0 +1,202 @@
+"""A graph -> a serialised plan: the recipe, parsing, profiles, precision, the timing cache."""
+
+import re
+import time
+
+import pytest
+from doubles.tensorrt_double import VERSIONS
+from latentjet.runtime import compile as compiling
+from latentjet.runtime.bundle import Bundle
+from latentjet.runtime.errors import PlanError
+from latentjet.runtime.trt import Api, Log
+
+TYPED = ("10.0.0", "10.13", "11.1", "rtx-1.7.1")
+
+
+@pytest.fixture
+def content(bundles):
+    return (bundles / "cvae.bundle" / "decode.onnx").read_bytes()
+
+
+def wanted(content, keep=(), precision="fp32", batches=(1, 4)):
+    return compiling.Recipe("decode", precision, "decode.onnx", content, False, tuple(keep), tuple(batches), 1 << 26)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_recipe_reads_the_file_that_this_version_wants(plug, copied, version):
+    api, bundle = Api(plug(version).trt), Bundle.open(copied("realnvp", ["node_exp"]))
+    half = compiling.recipe(bundle, "decode", "fp16", api, [1, 8], 5)
+    typed = version in TYPED
+    assert half.file == ("decode.fp16.onnx" if typed else "decode.onnx") and half.content == bundle.read(half.file)
+    assert half.typed == typed and half.keep == (() if typed else ("node_exp",)) and half.batches == (1, 8)
+    single = compiling.recipe(bundle, "decode", "fp32", api, [1, 8], 5)
+    assert single.file == "decode.onnx" and not single.typed and single.keep == ()
+
+
+def test_no_recipe_for_half_of_a_graph_that_must_be_float32(board, copied, sentence):
+    bundle = Bundle.open(copied("realnvp"))
+    text = sentence(PlanError, compiling.recipe, bundle, "encode", "fp16", Api(board.trt), [1], 5)
+    assert text == "graph 'encode' may not run in fp16: build it with --precision fp32"
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("made", [b"", b"hello world " * 20])
+def test_a_file_that_parses_without_layers(plug, version, made, sentence):
+    text = sentence(PlanError, compiling.build, Api(plug(version).trt), wanted(made))
+    assert "with 0 layers and 0 outputs: the file is no graph; export it again" in text
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_file_that_is_cut_off(plug, version, content, sentence):
+    for size in (10, 500, len(content) - 5):
+        text = sentence(PlanError, compiling.build, Api(plug(version).trt), wanted(content[:size]))
+        assert "cannot read graph 'decode': node -1: " in text and "Failed to parse the ONNX model" in text
+
+
+def test_an_operator_that_is_not_there_is_named_with_its_node(board, content, sentence):
+    strange = content.replace(b"Sigmoid", b"Sigmoyd")
+    text = sentence(PlanError, compiling.build, Api(board.trt), wanted(strange))
+    assert "cannot read graph 'decode': node 5: " in text and "No importer registered for op: Sigmoyd" in text
+    assert text.endswith("export it again for this target")
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("batches", [(1,), (3,), (1, 8, 64), (2, 5)])
+def test_profiles_cover_every_batch_once(plug, version, content, batches):
+    board = plug(version)
+    compiling.build(Api(board.trt), wanted(content, batches=batches))
+    ranges = []
+    for profile in board.double.builds[0]["profiles"]:
+        assert set(profile) == {"z", "labels"}
+        low, best, high = profile["z"]
+        assert low[1:] == best[1:] == high[1:] == (5,) and best == high
+        ranges += list(range(low[0], high[0] + 1))
+    assert ranges == list(range(1, batches[-1] + 1))
+
+
+def test_tf32_is_always_off_and_details_are_always_asked_for(board, content):
+    compiling.build(Api(board.trt), wanted(content))
+    assert board.double.builds[0]["flags"] == [] and board.double.builds[0]["verbosity"] == "DETAILED"
+
+
+def test_layers_are_asked_by_the_names_of_their_nodes(board, content):
+    """The second layer of a node has its name with a number; layers that hold integers are left alone."""
+    built, _ = compiling.build(Api(board.trt), wanted(content, ["node_linear", "node_sigmoid", "absent"], "fp16"))
+    assert set(built.asked) == {"node_linear", "node_linear_1", "node_sigmoid"}
+    assert board.double.builds[0]["asked"] == list(built.asked)
+    assert built.constraint == "OBEY_PRECISION_CONSTRAINTS"
+
+
+def test_names_that_are_nowhere_ask_for_nothing(board, content):
+    built, _ = compiling.build(Api(board.trt), wanted(content, ["node_lin", "linear"], "fp16"))
+    assert built.asked == () and built.constraint is None
+
+
+@pytest.mark.parametrize("version, flags", [
+    ("8.0.1", ["STRICT_TYPES"]),
+    ("8.2.1", ["OBEY_PRECISION_CONSTRAINTS", "PREFER_PRECISION_CONSTRAINTS"]),
+    ("8.6.0", ["OBEY_PRECISION_CONSTRAINTS", "PREFER_PRECISION_CONSTRAINTS"]),
+])  # fmt: skip
+def test_constraints_are_tried_from_the_strongest(plug, content, version, flags, sentence):
+    board = plug(version)
+    board.double.refuse = lambda asked: ["no: " + "+".join(asked["flags"])]
+    text = sentence(PlanError, compiling.build, Api(board.trt), wanted(content, ["node_sigmoid"], "fp16"))
+    tried = [[flag for flag in asked["flags"] if flag != "FP16"] for asked in board.double.builds]
+    assert tried == [[flag] for flag in flags]
+    assert "no: FP16+" + flags[-1] in text and all("FP16" in asked["flags"] for asked in board.double.builds)
+
+
+@pytest.mark.parametrize("layer, node", [
+    ("node_exp", "node_exp"), ("node_exp_1", "node_exp"), ("Exp (12)_3", "Exp (12)"), ("_3", "_3"), ("a_b", "a_b"),
+    ("(Unnamed Layer* 3) [Shuffle]", "(Unnamed Layer* 3) [Shuffle]"),
+])  # fmt: skip
+def test_the_node_of_a_layer(layer, node):
+    assert compiling.node_of(layer) == node
+
+
+def test_honoured_reads_whole_names():
+    layers = [
+        {"name": "node_exp_12 + node_relu", "precision": "fp16"}, {"name": "PWN(node_exp)", "precision": "fp32"},
+        {"name": "node_conv [profile 1]", "precision": "fp16"}, {"name": "node_conv", "precision": "fp32"},
+        {"name": "{ForeignNode[node_a...node_b]}", "precision": "fp16"}, {"name": "node_odd", "precision": None},
+        {"name": "/up/node_up", "precision": "fp16"},
+    ]  # fmt: skip
+    asked = ["node_exp", "node_relu", "node_conv", "node_a", "node_b", "node_odd", "node_up", "node_exp_1"]
+    assert compiling.honoured(layers, asked) == (["node_exp"], ["node_relu", "node_conv"])
+    assert compiling.honoured(None, ["node_exp"]) == ([], [])
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_timing_cache_is_given_and_taken(plug, content, version):
+    board = plug(version)
+    _, cache = compiling.build(Api(board.trt), wanted(content))
+    assert cache and board.double.builds[0]["cache"] == []
+    _, again = compiling.build(Api(board.trt), wanted(content), cache)
+    assert again == cache and board.double.builds[1]["cache"]
+    assert board.double.counts["timings reused"] == board.double.counts["timings measured"] > 0
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_another_devices_timing_cache_is_dropped(plug, content, version):
+    board = plug(version)
+    _, cache = compiling.build(Api(board.trt), wanted(content))
+    other = plug(version)
+    other.gpu.capability = (7, 2)
+    _, own = compiling.build(Api(other.trt), wanted(content), cache)
+    assert other.double.builds[0]["cache"] == [] and not other.double.counts["timings reused"]
+    assert own != cache and b"[7, 2]" in own
+
+
+def test_without_any_timing_cache(board, content, monkeypatch):
+    api = Api(board.trt)
+    monkeypatch.setattr(api, "use_cache", lambda config, stored: None)
+    built, cache = compiling.build(api, wanted(content))
+    assert built.content and cache == b""
+
+
+def test_an_empty_cache_does_not_replace_a_good_one(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    device = {"tensorrt": "8.2.1", "sm": "6.2"}
+    assert compiling.read_cache(device) == b""
+    compiling.write_cache(device, b"good")
+    compiling.write_cache(device, b"")
+    assert compiling.read_cache(device) == b"good"
+    assert compiling.read_cache(dict(device, tensorrt="8.0.1")) == compiling.read_cache(dict(device, sm="5.3")) == b""
+
+
+def test_the_cache_lies_under_home_without_xdg(monkeypatch, tmp_path):
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    place = compiling.cache_place({"tensorrt": "8.2.1", "sm": "6.2"})
+    assert place == str(tmp_path / ".cache/latentjet/trt8.2.1-sm62/timing.cache")
+
+
+@pytest.mark.parametrize("text, expected", [
+    ("MemTotal: 8000000 kB\nMemAvailable: 2000000 kB\n", 512000000), ("MemAvailable: 100 kB\n", 1 << 26),
+    ("MemAvailable: 99000000 kB\n", 1 << 30), ("", 1 << 26), ("MemAvailable: many kB\n", 1 << 26),
+    ("MemAvailable:\n", 1 << 26),
+])  # fmt: skip
+def test_the_workspace_is_a_quarter_of_what_is_free(tmp_path, text, expected):
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc" / "meminfo").write_text(text)
+    assert compiling.workspace(str(tmp_path)) == expected
+    assert compiling.workspace(str(tmp_path / "nowhere")) == 1 << 26
+
+
+def test_a_heartbeat_during_a_silent_build(board, content):
+    told = []
+    board.double.refuse = lambda asked: time.sleep(0.15)
+    with compiling.Heartbeat(told.append, 0.02):
+        time.sleep(0.1)
+    assert len(told) >= 2 and told == sorted(told)
+    size = len(told)
+    time.sleep(0.05)
+    assert len(told) == size  # it ends with the block
+    built, _ = compiling.build(Api(board.trt), wanted(content), progress=told.append)
+    assert built.seconds >= 0.15
+
+
+def test_the_plan_that_is_built_is_bytes(board, content):
+    built, _ = compiling.build(Api(board.trt), wanted(content))
+    assert isinstance(built.content, bytes) and content in built.content
+    assert re.match(r"^\d", Api(board.trt).version) and not Log().errors()
