@@ -9,7 +9,7 @@ with an error is raised; what it might let pass (use after free, freeing without
 written to `gpu.violations`. `gpu.leaks()` names what is still alive, `gpu.events` has the order of releases,
 `gpu.counts` the numbers of allocations, copies and synchronisations.
 
-Contexts are kept as pycuda 2022.1 keeps them (src/cpp/cuda.hpp): a stack of its own for each thread, of which only the
+Contexts are kept as pycuda keeps them (its src/cpp/cuda.hpp): a stack of its own for each thread, of which only the
 top is on the driver's stack; detach of a primary context that is not current pushes it, releases it and, since
 cuDevicePrimaryCtxRelease pops nothing, leaves it current. From another thread than the one that retained it, it does
 nothing.
