@@ -14,11 +14,12 @@ from ..runtime.errors import BackendError
 class MaskedCoupling(nn.Module):
     """x -> m x + (1 - m) (x - t) exp(-s), with s, t = net(m x, labels) (Dinh et al., 2017, eq. 9)."""
 
-    def __init__(self, channels, planes, width, mask):
+    def __init__(self, channels, planes, width, depth, mask):
         super().__init__()
-        self.net = nn.Sequential(
-            nn.Conv2d(channels + planes, width, 3, padding=1), nn.ReLU(), nn.Conv2d(width, 2 * channels, 3, padding=1)
-        )
+        layers = [nn.Conv2d(channels + planes, width, 3, padding=1), nn.ReLU()]
+        for _ in range(depth):
+            layers += [nn.Conv2d(width, width, 1), nn.ReLU()]
+        self.net = nn.Sequential(*layers, nn.Conv2d(width, 2 * channels, 3, padding=1))
         self.register_buffer("mask", mask)
         self.scale = nn.Parameter(torch.ones(1, channels, 1, 1))
 
@@ -30,16 +31,17 @@ class MaskedCoupling(nn.Module):
 
 
 class MaskedRealNVP(nn.Module):
-    """image (C, H, W), classes, number of couplings, width of their nets -> a flow with an inverse only."""
+    """image (C, H, W), classes, number of couplings, width and depth of their nets -> a flow with an inverse only."""
 
-    def __init__(self, image, classes, couplings, width, planes, alpha=1e-5):
+    def __init__(self, image, classes, couplings, width, depth, planes, alpha=1e-5):
         super().__init__()
         self.image, self.alpha, self.planes = tuple(image), alpha, planes
         rows, columns = torch.arange(image[1])[:, None], torch.arange(image[2])[None]
         board = ((rows + columns) % 2).float()
         self.embed = nn.Linear(classes, planes * image[1] * image[2], bias=False)
         self.couplings = nn.ModuleList(
-            MaskedCoupling(image[0], planes, width, board if index % 2 else 1 - board) for index in range(couplings)
+            MaskedCoupling(image[0], planes, width, depth, board if index % 2 else 1 - board)
+            for index in range(couplings)
         )
 
     def inverse(self, z, y):
@@ -69,7 +71,8 @@ class MaskedEngine(Engine):
         if threads:
             torch.set_num_threads(threads)
         own = described["arguments"]
-        model = MaskedRealNVP(own["image"], own["classes"], sum(own["couplings"]), own["width"][0], own["planes"])
+        couplings, width = sum(own["couplings"]), own["width"][0]
+        model = MaskedRealNVP(own["image"], own["classes"], couplings, width, own["depth"], own["planes"])
         return cls(graph, model.eval())
 
     def _tie(self, arrays, batch):

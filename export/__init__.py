@@ -10,6 +10,7 @@ Contents
     to_onnx.py  module -> ONNX at the target's opset
     lower.py    exact rewrites of an ONNX graph from the exporter's opset to the target's
     target.py   what a target can run, and what to do about a node that it cannot
+    figures.py  what a graph costs; fused.py  how many nodes fusion leaves
     half.py     a float32 graph -> the same graph typed in half precision
     precision.py  which nodes may run in half, decided by measurement
     pack.py     reference vectors, manifest, writing, verifying

@@ -3,16 +3,18 @@
 import collections
 import math
 
+from .fused import fused_nodes
 from .lower import infer_shapes
 
 
 def figures(model):
-    """ModelProto -> {nodes, operators {name: count}, macs an image, parameters, bytes}."""
+    """ModelProto -> {nodes, fused_nodes, operators {name: count}, macs an image, parameters, bytes}."""
     shapes = infer_shapes(model)
     operators = collections.Counter(node.op_type for node in model.graph.node)
     floats = [item for item in model.graph.initializer if item.data_type in (1, 10, 11)]
     return {
         "nodes": len(model.graph.node),
+        "fused_nodes": fused_nodes(model),
         "operators": dict(operators),
         "macs": sum(macs(node, shapes) for node in model.graph.node),
         "parameters": sum(math.prod(item.dims) for item in floats),

@@ -67,24 +67,26 @@ class ConvolutionalSqueeze(nn.Module):
 
 
 class FoldedCoupling(nn.Module):
-    """A coupling whose gain is one constant, with its sign for each direction."""
+    """A coupling with a last convolution for each direction: the signs of the inverse are in its weights."""
 
     def __init__(self, coupling):
         super().__init__()
-        self.channels, self.hidden, self.last = coupling.channels, coupling.hidden, coupling.last
+        self.channels, self.planes, self.bound = coupling.channels, coupling.planes, coupling.bound
+        self.hidden, self.last, self.negated = coupling.hidden, coupling.last, copy.deepcopy(coupling.last)
         with torch.no_grad():
-            self.register_buffer("positive", coupling.gain())
-            self.register_buffer("negative", -coupling.gain())
+            self.negated.weight.neg_()
+            self.negated.bias.neg_()
 
-    def scale_and_shift(self, still, planes):
-        joined = still if planes is None else torch.cat([still, planes], 1)
-        return torch.split(self.last(torch.relu(self.hidden(joined))), [self.channels, self.channels], 1)
+    def scale_and_shift(self, last, still, planes):
+        raw = last(self.hidden(torch.cat([still, planes], 1) if self.planes else still))
+        s, t = torch.split(raw, [self.channels, self.channels], 1)
+        s = torch.tanh(s)
+        return s if self.bound == 1 else self.bound * s, t
 
     def forward(self, still, moved, planes):
-        s, t = self.scale_and_shift(still, planes)
-        s = torch.tanh(s) * self.positive
+        s, t = self.scale_and_shift(self.last, still, planes)
         return moved * torch.exp(s) + t, s.flatten(1).sum(1)
 
     def inverse(self, still, moved, planes):
-        s, t = self.scale_and_shift(still, planes)
-        return (moved - t) * torch.exp(torch.tanh(s) * self.negative)
+        s, t = self.scale_and_shift(self.negated, still, planes)
+        return (moved + t) * torch.exp(s)

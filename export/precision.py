@@ -169,8 +169,8 @@ def product_bound(flow):
     """
     total = 0.0
     for level in flow.levels:
-        gains = [float(coupling.gain().detach().abs().max()) for coupling in level.couplings]
-        total += max(sum(gains[0::2]), sum(gains[1::2]))
+        bounds = [coupling.bound for coupling in level.couplings]
+        total += max(sum(bounds[0::2]), sum(bounds[1::2]))
     return math.exp(total)
 
 

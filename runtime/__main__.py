@@ -54,15 +54,15 @@ def describe(bundle):
         "  target   {}".format(manifest["target"]),
         "  made by  {}".format(made),
         "",
-        "  {:<9} {:>6} {:>10} {:>11} {:>10} {:>13}  {}".format(
-            "graph", "nodes", "MMAC", "parameters", "kB", "largest diff", "inputs -> outputs"
+        "  {:<9} {:>6} {:>6} {:>10} {:>11} {:>10} {:>13}  {}".format(
+            "graph", "nodes", "fused", "MMAC", "parameters", "kB", "largest diff", "inputs -> outputs"
         ),
     ]
     for name, graph in sorted(bundle.graphs.items()):
         figures = graph.figures
         lines.append(
-            "  {:<9} {:>6} {:>10.2f} {:>11,} {:>10.0f} {:>13.1e}  {} -> {}".format(
-                name, figures["nodes"], figures["macs"] / 1e6, figures["parameters"],
+            "  {:<9} {:>6} {:>6} {:>10.2f} {:>11,} {:>10.0f} {:>13.1e}  {} -> {}".format(
+                name, figures["nodes"], figures["fused_nodes"], figures["macs"] / 1e6, figures["parameters"],
                 manifest["files"][graph.file]["bytes"] / 1e3, figures["largest_difference"],
                 ", ".join(map(_signature, graph.inputs)), ", ".join(map(_signature, graph.outputs)),
             )

@@ -16,7 +16,7 @@ ALLOWED = {
     "benchmarks": {"benchmarks", "runtime"},
 }
 ONLY_IN = {
-    "onnxruntime": {"runtime/ort.py", "export/precision.py"},
+    "onnxruntime": {"runtime/ort.py", "export/precision.py", "export/fused.py"},
     "pycuda": {"runtime/cuda.py"},
     "PIL": {"runtime/picture.py"},
     "onnx": {"export"},

@@ -37,7 +37,7 @@ def make_parser():
     parser.add_argument("--lr", type=float, help="peak learning rate")
     parser.add_argument("--seed", type=int)
     parser.add_argument("--ema", type=float, help="decay of the averaged weights (default 0.999)")
-    parser.add_argument("--clip", type=float, help="largest gradient norm (default 100)")
+    parser.add_argument("--clip", type=float, help="largest gradient norm (default 100, of a realnvp 1)")
     parser.add_argument("--validation", type=float, help="share of the training set held out (default 0.1)")
     parser.add_argument("--precision", choices=["auto", "fp32", "bf16"], help="auto: bf16 where the processor has it")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N")
@@ -48,8 +48,9 @@ def make_parser():
     model.add_argument("--hidden", type=int, help="units (mlp) or channels (conv) of a VAE")
     model.add_argument("--couplings", type=numbers, metavar="4,4", help="couplings of each level of a realnvp")
     model.add_argument("--width", type=numbers, metavar="64,128", help="channels of its nets at each level")
-    model.add_argument("--planes", type=int, help="label planes of each level (default 2)")
-    model.add_argument("--bound", type=float, help="largest |log scale| of a coupling (default 1.5)")
+    model.add_argument("--planes", type=int, help="label planes of a realnvp (default 2)")
+    model.add_argument("--depth", type=int, help="1x1 convolutions in each of its nets (default 1)")
+    model.add_argument("--bound", type=float, help="largest |log scale| of a coupling (default 1)")
     return parser
 
 

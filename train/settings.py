@@ -26,11 +26,11 @@ FAMILIES = {
     "cvae": Family(
         VAE, losses.vae_loss, "BCE+KL per image (nats)", True, 1.0, {"epochs": 20, "lr": 1e-3, "batch": 128}
     ),
-    "realnvp": Family(RealNVP, losses.flow_loss, "bits/dim", True, 0.8, {"epochs": 20, "lr": 2e-3, "batch": 64}),
+    "realnvp": Family(RealNVP, losses.flow_loss, "bits/dim", True, 0.8, {"epochs": 20, "lr": 4e-3, "batch": 64, "clip": 1.0}),
 }
 
 DEFAULTS = {"seed": 0, "ema": 0.999, "clip": 100.0, "validation": 0.1, "precision": "auto", "warmup": 50}
-MODEL_OPTIONS = {"VAE": ("latent", "form", "hidden"), "RealNVP": ("couplings", "width", "planes", "bound")}
+MODEL_OPTIONS = {"VAE": ("latent", "form", "hidden"), "RealNVP": ("couplings", "width", "planes", "depth", "bound")}
 
 
 def resolve(family, given):
@@ -58,6 +58,8 @@ def check_ranges(settings):
     for name in ("epochs", "batch", "limit", "size", "latent", "hidden", "planes"):
         if settings.get(name, 1) < 1:
             raise SettingsError(f"--{name} is {settings[name]}, expected at least 1")
+    if settings.get("depth", 0) < 0:
+        raise SettingsError(f"--depth is {settings['depth']}, expected at least 0")
     for name, high in (("lr", 1), ("validation", 1), ("ema", 1), ("bound", 10), ("clip", math.inf)):
         if name in settings and not 0 < settings[name] < high:
             raise SettingsError(f"--{name} is {settings[name]}, expected between 0 and {high}")

@@ -25,3 +25,10 @@ def test_macs_nodes_and_parameters_of_a_graph_counted_by_hand():
 def test_a_product_without_bias_counts_too():
     model = to_onnx(torch.nn.Linear(6, 8, bias=False).eval(), {"z": torch.randn(3, 6)}, ["y"], find_target("tx2"))
     assert figures(model)["macs"] == 48
+
+
+def test_fusion_merges_activations_and_leaves_the_rest():
+    layers = [torch.nn.Conv2d(1, 4, 3), torch.nn.ReLU(), torch.nn.Conv2d(4, 2, 3), torch.nn.ReLU(), torch.nn.Sigmoid()]
+    image = {"x": torch.randn(2, 1, 8, 8)}
+    found = figures(to_onnx(torch.nn.Sequential(*layers).eval(), image, ["y"], find_target("tx2")))
+    assert found["nodes"] == 5 and found["fused_nodes"] == 3

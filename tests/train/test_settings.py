@@ -42,8 +42,8 @@ def test_an_unknown_family_is_refused_with_those_that_exist():
     [
         ("vae", "couplings", [4, 4], "--latent, --form, --hidden"),
         ("cvae", "bound", 1.0, "--latent, --form, --hidden"),
-        ("realnvp", "latent", 20, "--couplings, --width, --planes, --bound"),
-        ("realnvp", "form", "conv", "--couplings, --width, --planes, --bound"),
+        ("realnvp", "latent", 20, "--couplings, --width, --planes, --depth, --bound"),
+        ("realnvp", "form", "conv", "--couplings, --width, --planes, --depth, --bound"),
     ],
 )
 def test_an_option_of_another_family_is_refused_with_those_it_has(family, option, value, own):

@@ -3,7 +3,7 @@
 Squeezed first: the 2x2 squeeze sorts pixels by checkerboard colour into two halves, so a checkerboard coupling
 is a channel split and no masked pixel is ever computed. The flow carries the two halves apart; couplings change
 them in turn, so nothing is split or joined between couplings. Between levels one half leaves as latent
-(section 3.6 of the paper) and the other is squeezed again. Labels enter each coupling net as planes.
+(section 3.6 of the paper) and the other is squeezed again. Labels enter coupling nets as planes.
 
 Shapes: x image (N, C, H, W) in [0, 1]; y labels (N, classes) one-hot or mixing weights; z latent (N, C*H*W);
 log_det (N,), natural logarithm. a and b are the halves, (N, c, h, w) each.
@@ -35,53 +35,49 @@ class Squeeze(nn.Module):
 class Coupling(nn.Module):
     """One affine coupling: z = x * exp(s) + t with s, t = net(still half, label planes) (section 3.2).
 
-    s = gain * tanh(.), |gain| <= bound, one gain a channel: no coupling scales by more than exp(bound), in either
-    direction, whatever the net returns. The last convolution starts at zero, so the flow starts as the identity.
+    s = bound * tanh(.): no coupling scales by more than exp(bound), in either direction, whatever the net returns. The
+    net is a 3x3 convolution, `depth` 1x1 convolutions and a 3x3 convolution, which starts at zero, so that the flow
+    starts as the identity. A bound of 1 costs no multiplication.
     """
 
-    def __init__(self, channels, planes, width, bound):
+    def __init__(self, channels, planes, width, depth, bound):
         super().__init__()
-        self.channels, self.bound = channels, bound
-        self.hidden = nn.Conv2d(channels + planes, width, 3, padding=1)
-        self.relu = nn.ReLU()
+        self.channels, self.planes, self.bound = channels, planes, bound
+        layers = [nn.Conv2d(channels + planes, width, 3, padding=1), nn.ReLU()]
+        for _ in range(depth):
+            layers += [nn.Conv2d(width, width, 1), nn.ReLU()]
+        self.hidden = nn.Sequential(*layers)
         self.last = nn.Conv2d(width, 2 * channels, 3, padding=1)
-        self.raw_gain = nn.Parameter(torch.full((1, channels, 1, 1), math.atanh(min(1.0, 0.7 * bound) / bound)))
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)
 
-    def gain(self):
-        """(1, channels, 1, 1), within +-bound."""
-        return self.bound * torch.tanh(self.raw_gain)
-
     def scale_and_shift(self, still, planes):
-        joined = still if planes is None else torch.cat([still, planes], 1)
-        raw = self.last(self.relu(self.hidden(joined)))
+        raw = self.last(self.hidden(torch.cat([still, planes], 1) if self.planes else still))
         if raw.dtype in (torch.bfloat16, torch.float16):  # autocast: the nets in half, the flow itself in float32
             raw = raw.float()
         s, t = torch.split(raw, [self.channels, self.channels], 1)
-        return torch.tanh(s), t
+        return self.bound * torch.tanh(s), t
 
     def forward(self, still, moved, planes):
         s, t = self.scale_and_shift(still, planes)
-        s = s * self.gain()
         return moved * torch.exp(s) + t, s.flatten(1).sum(1)
 
     def inverse(self, still, moved, planes):
         s, t = self.scale_and_shift(still, planes)
-        return (moved - t) * torch.exp(s * -self.gain())
+        return (moved - t) * torch.exp(-s)
 
 
 class Level(nn.Module):
-    """Couplings at one resolution, changing b and a in turn; with classes, label planes shared by all of them."""
+    """Couplings at one resolution, changing b and a in turn; with label planes shared by all of them, where it has any."""
 
-    def __init__(self, channels, size, couplings, width, classes, planes, bound):
+    def __init__(self, channels, size, couplings, width, depth, classes, planes, bound):
         super().__init__()
         planes = planes if classes else 0
         self.plane = (planes,) + size
         self.embed = nn.Linear(classes, planes * size[0] * size[1], bias=False) if planes else None
         if planes:
             nn.init.normal_(self.embed.weight, std=0.3)
-        self.couplings = nn.ModuleList(Coupling(channels, planes, width, bound) for _ in range(couplings))
+        self.couplings = nn.ModuleList(Coupling(channels, planes, width, depth, bound) for _ in range(couplings))
 
     def planes(self, y):
         return None if self.embed is None else self.embed(y).reshape((-1,) + self.plane)
@@ -109,14 +105,16 @@ class Level(nn.Module):
 class RealNVP(nn.Module):
     """A multi-scale Real NVP; with classes > 0 a conditional one.
 
-    image: (C, H, W); couplings and width: for each level the number of couplings and the channels of their nets;
-    planes: label planes a level; bound: the largest |log scale| of a coupling; alpha: the constraint of the logit
-    (section 4.1: logit(alpha + (1 - 2 alpha) x)). Raises ValueError where the image cannot be squeezed that often.
+    image: (C, H, W); couplings and width: for each level the number of couplings and the channels of their nets; planes:
+    label planes, which the nets of the first level see; depth: 1x1 convolutions in each net; bound: the largest |log scale|
+    of a coupling; alpha: the constraint of the logit (section 4.1: logit(alpha + (1 - 2 alpha) x)).
+    Raises ValueError where the image cannot be squeezed that often.
     """
 
     def __init__(
-        self, image=(1, 28, 28), classes=10, couplings=(4, 4), width=(64, 128), planes=2, bound=1.5, alpha=1e-5
-    ):
+        self, image=(1, 28, 28), classes=10, couplings=(4, 1), width=(64, 128), planes=2, depth=1, bound=1.0,
+        alpha=1e-5,
+    ):  # fmt: skip
         super().__init__()
         if not bound > 0:
             raise ValueError("bound is {}, expected more than 0".format(bound))
@@ -128,9 +126,11 @@ class RealNVP(nn.Module):
             raise ValueError(
                 "couplings is {} and width {}: expected at least 1 at each level".format(list(couplings), list(width))
             )
+        if depth < 0 or planes < 1:
+            raise ValueError("depth is {} and planes {}: expected at least 0 and 1".format(depth, planes))
         self.arguments = {
             "image": list(image), "classes": classes, "couplings": list(couplings), "width": list(width),
-            "planes": planes, "bound": bound, "alpha": alpha,
+            "planes": planes, "depth": depth, "bound": bound, "alpha": alpha,
         }  # fmt: skip
         self.image, self.classes, self.alpha = tuple(image), classes, alpha
         self.latent = image[0] * image[1] * image[2]
@@ -145,7 +145,7 @@ class RealNVP(nn.Module):
                 )
             c, h, w = 2 * c, h // 2, w // 2
             self.squeezes.append(Squeeze())
-            self.levels.append(Level(c, (h, w), count, channels, classes, planes, bound))
+            self.levels.append(Level(c, (h, w), count, channels, depth, 0 if self.levels else classes, planes, bound))
             self.shapes.append((c, h, w))
 
     def logit(self, x):

@@ -26,7 +26,7 @@ def test_an_unknown_class_is_refused_with_those_that_exist(name):
 
 @pytest.mark.parametrize(
     "name, known",
-    [("VAE", "image, latent, classes, form, hidden"), ("RealNVP", "image, classes, couplings, width, planes, bound")],
+    [("VAE", "image, latent, classes, form, hidden"), ("RealNVP", "image, classes, couplings, width, planes, depth, bound")],
 )
 def test_an_unknown_argument_is_refused_with_those_that_exist(name, known):
     with pytest.raises(ValueError) as caught:
