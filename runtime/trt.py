@@ -215,8 +215,8 @@ DISGUISES = (
 
 
 def explained(log, what):
-    """What failed, TensorRT's own first messages, and the cause behind the known disguises. Where it logged no error, its
-    last warnings are quoted: that no driver answers is a warning to TensorRT 8."""
+    """What failed, TensorRT's own first messages, and the cause behind the known disguises. Where it logged no error,
+    its last warnings are quoted: that no driver answers is a warning to TensorRT 8."""
     said = log.errors() or log.warnings()[-3:]
     quoted = " | ".join(text.strip() for text in said[:3]) or "it gave no reason"
     lowered = " ".join(said).lower()
