@@ -207,6 +207,7 @@ def test_the_doctor_finds_it_and_survives_it():
     assert done.stderr == b"" and done.returncode in (0, 1)
     found = [item for item in json.loads(done.stdout.decode())["findings"] if item["topic"] == "TensorRT"]
     assert [(item["level"], item["what"]) for item in found] == [("ok", VERSION)]
+    assert b"--rehearse" not in done.stdout  # which it cannot
 
 
 def test_a_build_ends_with_one_sentence():
