@@ -1,15 +1,17 @@
 # make demo   the whole chain on real images, in about three minutes after set-up; DEMO_ARGS="--out elsewhere"
 # make test   every test, under this Python and under CPython 3.6
+# make wheels the doubles of TensorRT against a real 8.x on CPython 3.6; TENSORRT=8.5.3.1 (549 MB), 8.4.1.5 or 8.6.0
 # make lint   style, newer syntax where CPython 3.6 must read it
 # Each sets up what it needs, once: .venv (train, export, test) and .venv36 (what a Jetson has).
 
 PYTHON ?= python3
+TENSORRT ?= 8.5.3.1
 PY36 := $(shell for p in python3.6 $$(ls -d $$(pyenv root 2>/dev/null)/versions/3.6*/bin/python3.6 $$HOME/.pyenv/versions/3.6*/bin/python3.6 /opt/*/bin/python3.6 2>/dev/null); do $$p -c 'import venv' >/dev/null 2>&1 && echo $$p && break; done)
 SOURCES := setup.py README.md $(shell find train export runtime benchmarks -type f -not -path '*/__pycache__/*')
 PIP := -m pip --disable-pip-version-check
 DEVICE_CODE := runtime benchmarks examples train/models setup.py
 
-.PHONY: demo test lint clean
+.PHONY: demo test wheels lint clean
 .DELETE_ON_ERROR:
 
 demo: .venv/installed
@@ -17,6 +19,9 @@ demo: .venv/installed
 
 test: .venv/installed .venv36/installed
 	.venv/bin/python -m pytest $(PYTEST_ARGS)
+
+wheels: .venv/installed .venv36/installed
+	.venv/bin/python tests/wheels/try_wheel.py $(TENSORRT)
 
 lint: .venv/installed
 	.venv/bin/ruff check .

@@ -80,7 +80,9 @@ def driver(machine):
         return [Finding(OK, what, "needed only to build and run plans on an NVIDIA GPU")]
     if what == "not installed":
         mend = ("sudo apt-get install --reinstall nvidia-l4t-cuda nvidia-l4t-core",) if jetson else ()
-        means = "TensorRT runs nothing without a driver and a GPU; a build can be rehearsed: latentjet build --rehearse"
+        means = "TensorRT builds and runs nothing without a driver and a GPU"
+        if not machine.ask("tensorrt").installed:  # the one for RTX alone builds without
+            means = "TensorRT runs nothing without a driver and a GPU; rehearse a build: latentjet build --rehearse"
         return [Finding(NOTE, what, "no GPU for TensorRT: the driver belongs to JetPack" if jetson else means, mend)]
     means = "TensorRT runs nothing without it; a user outside the group 'video' may not use the GPU"
     return [Finding(NOTE, what, means, VIDEO_GROUP if jetson else ())]

@@ -59,8 +59,11 @@ class Log:
 
     def errors(self):
         """The error messages, oldest first, without the repetitions that follow a missing driver."""
-        found = [text for severity, text in self.lines if severity != "WARNING"]
-        return list(dict.fromkeys(found))
+        return list(dict.fromkeys(text for severity, text in self.lines if severity != "WARNING"))
+
+    def warnings(self):
+        """The warnings, as `errors`."""
+        return list(dict.fromkeys(text for severity, text in self.lines if severity == "WARNING"))
 
 
 class Api:
@@ -83,8 +86,12 @@ class Api:
 
     def builder(self, log):
         """A Builder. Raises PlanError where TensorRT finds no GPU."""
+        return self._start(self.trt.Builder, log)
+
+    def _start(self, kind, log):
+        """A Builder or a Runtime: the first objects that ask for a GPU. Raises PlanError where there is none."""
         try:
-            return self.trt.Builder(log.make(self.trt))
+            return kind(log.make(self.trt))
         except TypeError:
             raise PlanError(explained(log, "TensorRT {} found no usable GPU".format(self.version)))
 
@@ -145,7 +152,7 @@ class Api:
 
     def deserialize(self, plan, log):
         """Plan bytes -> ICudaEngine, with the Runtime that must outlive it. Raises PlanError."""
-        runtime = self.trt.Runtime(log.make(self.trt))
+        runtime = self._start(self.trt.Runtime, log)
         engine = runtime.deserialize_cuda_engine(plan)
         if engine is None:
             raise PlanError(explained(log, "TensorRT {} cannot read this plan".format(self.version)))
@@ -208,8 +215,9 @@ DISGUISES = (
 
 
 def explained(log, what):
-    """What failed, TensorRT's own first messages, and the cause behind the known disguises."""
-    said = log.errors()
+    """What failed, TensorRT's own first messages, and the cause behind the known disguises. Where it logged no error,
+    its last warnings are quoted: that no driver answers is a warning to TensorRT 8."""
+    said = log.errors() or log.warnings()[-3:]
     quoted = " | ".join(text.strip() for text in said[:3]) or "it gave no reason"
     lowered = " ".join(said).lower()
     for marks, advice in DISGUISES:

@@ -2,12 +2,22 @@
 
 import contextlib
 import errno
+import importlib.util
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
 from latentjet.runtime import bundle as bundles_module
+
+DOUBLES = Path(__file__).resolve().parent / "doubles"  # imported as `doubles` from every folder of tests
+if "doubles" not in sys.modules:
+    spec = importlib.util.spec_from_file_location(
+        "doubles", str(DOUBLES / "__init__.py"), submodule_search_locations=[str(DOUBLES)]
+    )
+    sys.modules["doubles"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(sys.modules["doubles"])
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,10 @@
 TensorRT for RTX builds on a machine without a GPU; running and reading plans needs one.
 """
 
+import importlib.util
+from pathlib import Path
+
+import onnx
 import pytest
 from latentjet.runtime import compile as compiling
 from latentjet.runtime.bundle import Bundle
@@ -39,6 +43,40 @@ def test_the_typed_graph_computes_in_half(bundles):
     convolutions = [layer for layer in layers if layer.type in (rtx.LayerType.CONVOLUTION, rtx.LayerType.DECONVOLUTION)]
     assert convolutions and all(layer.get_output(0).dtype == rtx.float16 for layer in convolutions)
     assert found.get_output(0).dtype == rtx.float32
+
+
+@pytest.fixture(scope="module")
+def rtx_layers():
+    spec = importlib.util.spec_from_file_location("rtx_layers", Path(__file__).parent / "rtx_layers.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_fusion_leaves_one_layer_and_few_kernels_of_each_graph(bundles, rtx_layers, capsys):
+    for family, graphs in (("cvae", 2), ("realnvp", 4)):
+        rtx_layers.main(str(bundles / f"{family}.bundle"))
+        lines = [line.split() for line in capsys.readouterr().out.splitlines()[2:]]
+        assert len(lines) == graphs
+        for graph, precision, *numbers in lines:
+            read, fused, kernels = map(int, numbers)
+            assert fused == 1 and 0 < 3 * kernels < read, (family, graph, precision)
+
+
+def test_every_convolution_is_one_kernel_and_there_is_little_else(bundles, rtx_layers):
+    """What the flow's shape is for: a coupling is two convolutions, and all of its arithmetic is one kernel more."""
+    graph = onnx.load(bundles / "realnvp.bundle" / "decode.onnx").graph
+    convolutions = sum(node.op_type == "Conv" for node in graph.node)
+    _, _, kernels = rtx_layers.counts((bundles / "realnvp.bundle" / "decode.fp16.onnx").read_bytes())
+    assert sum(kind == "correlation" for _, kind in kernels) == convolutions == 8
+    assert len(kernels) < 3 * convolutions
+
+
+def test_kernels_are_read_from_the_builders_log(rtx_layers):
+    listed = "Layers:\nName: a, LayerType: kgen, Inputs: []\nName: b c, LayerType: shape_call, Inputs\n\nName: d"
+    assert rtx_layers.kernels(["else", listed]) == [("a", "kgen")]
+    with pytest.raises(StopIteration):
+        rtx_layers.kernels(["else"])
 
 
 @pytest.mark.parametrize("content", [b"", b"hello world" * 10])

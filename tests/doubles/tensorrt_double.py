@@ -29,7 +29,11 @@ KNOWN_OPERATORS = set(
     "Slice Softplus Softmax Split Sqrt Squeeze Sub Sum Tanh Transpose Unsqueeze Where".split()
 )
 MAGIC = b"ftrt"
-NO_DRIVER = "CUDA initialization failure with error: 35"
+NO_DRIVER = (
+    "Unable to determine GPU memory usage",
+    "CUDA initialization failure with error: 35. Please check your CUDA installation:  "
+    "http://docs.nvidia.com/cuda/cuda-installation-guide-linux/index.html",
+)
 
 
 class Double:
@@ -38,13 +42,15 @@ class Double:
     no_driver; unsupported: operators that the parser refuses; refuse: config -> lines of the error log of a build that
     fails, or None; ignore_constraints; broken: names of calls that fail ("create_execution_context", "execute",
     "set_optimization_profile_async", "set_shape", "deserialize_cuda_engine"); spoil: (output name, array) -> array,
-    applied to what is computed. counts; builds: what each build was asked.
+    applied to what is computed. counts; builds: what each build was asked; used: {(class, method): {(types of the
+    arguments by place, ((name, type), ...))}} of all calls.
     """
 
     def __init__(self, version, gpu, table):
         self.version, self.gpu, self.table = version, gpu, table
         self.no_driver, self.unsupported, self.refuse, self.ignore_constraints = False, set(), None, False
         self.broken, self.spoil, self.counts, self.builds = set(), None, collections.Counter(), []
+        self.used = collections.defaultdict(set)
 
     @property
     def device(self):
@@ -64,8 +70,16 @@ def table_of(version):
         return json.load(handle)
 
 
-def error(logger, text):
-    logger.log(logger.severity("ERROR"), text)
+def error(logger, text, severity="ERROR"):
+    logger.log(getattr(logger.Severity, severity), text)
+
+
+def no_gpu(double, logger, said=NO_DRIVER):
+    """What TensorRT 8's constructors do where no driver answers: warnings, and an error of pybind11."""
+    if double.no_driver and double.table["module"] == "tensorrt":
+        for text in said:
+            error(logger, text, "WARNING")
+        raise TypeError("pybind11::init(): factory function returned nullptr")
 
 
 def integers(values, what):
@@ -86,9 +100,7 @@ def whole(value, what):
 class Builder:
     def __init__(self, logger):
         self.state = types.SimpleNamespace(logger=logger_of(self, logger))
-        if self.double.no_driver and self.double.table["module"] == "tensorrt":
-            error(logger, NO_DRIVER)
-            raise TypeError("pybind11::init(): factory function returned nullptr")
+        no_gpu(self.double, logger)
 
     def create_network(self, flags=0):
         kinds = self.double.module.NetworkDefinitionCreationFlag
@@ -235,6 +247,11 @@ class ITensor:
 
 
 class Dims:
+    def __init__(self, shape=()):
+        self.state = types.SimpleNamespace(sizes=integers(shape, "Dims"))
+
+    __init__.signatures = [[], ["shape"]]
+
     def __len__(self):
         return len(self.state.sizes)
 
@@ -451,16 +468,17 @@ class ParserError:
 class Runtime:
     def __init__(self, logger):
         self.state = types.SimpleNamespace(logger=logger_of(self, logger))
+        if self.double.no_driver and self.double.version == "8.6.0":
+            self.double.gpu.violation("a Runtime without a driver, which ends the process in 8.6.0")
+        older = self.double.version.startswith(("8.0", "8.2", "8.4"))
+        no_gpu(self.double, logger, NO_DRIVER if older else ("CUDA initialization failure with error: 35",))
 
     def deserialize_cuda_engine(self, serialized_engine):
         double, logger = self.double, self.state.logger
         double.counts["deserialised"] += 1
         memory = isinstance(serialized_engine, double.module.IHostMemory)
         content = bytes(serialized_engine) if memory else bytes(memoryview(serialized_engine))
-        if double.no_driver:
-            error(logger, NO_DRIVER)
-            return None
-        if "deserialize_cuda_engine" in double.broken or not double.ready("deserialising", logger):
+        if double.no_driver or "deserialize_cuda_engine" in double.broken or not double.ready("deserialising", logger):
             error(logger, "deserializeCudaEngine: Error Code 2: OutOfMemory")
             return None
         if content[:4] != MAGIC:
@@ -755,7 +773,7 @@ def read(gpu, address, shape):
 
 
 class Member:
-    """A member of an enum, as pybind11 makes them: no int, but int() of it works."""
+    """A member of an enum, as pybind11 makes them: no int, and no index, but int() of it works."""
 
     def __init__(self, owner, name, value):
         self.owner, self.name, self.value = owner, name, value
@@ -763,14 +781,18 @@ class Member:
     def __int__(self):
         return self.value
 
-    __index__ = __int__
-
     def __repr__(self):
         return "<{}.{}: {}>".format(self.owner, self.name, self.value)
 
 
-def enum(name, names):
-    return type(name, (), dict({item: Member(name, item, number) for number, item in enumerate(names)}, __slots__=()))
+def enum(name, numbers):
+    """A table's {name: number}; two names of one number are one member. Where a number is not known, it is one that no
+    version has, so that nothing can count on it."""
+    members, first = {}, {}
+    for place, (item, number) in enumerate(numbers.items()):
+        number = 100 + place if number is None else number
+        members[item] = first.setdefault(number, Member(name, item, number))
+    return type(name, (), dict(members, __slots__=(), __members__=members))
 
 
 def member_of(kind, value):
@@ -783,6 +805,8 @@ def checked(class_name, name, signatures, function):
     """A method that takes what the table says, positionally or by name, and nothing else."""
 
     def call(self, *given, **named):
+        kinds = tuple(map(kind, given)), tuple(sorted((item, kind(value)) for item, value in named.items()))
+        self.double.used[class_name, name].add(kinds)
         for signature in signatures or []:
             names = [item.rstrip("=") for item in signature]
             needed = [item for item in signature if not item.endswith("=")]
@@ -797,8 +821,13 @@ def checked(class_name, name, signatures, function):
             )
         )
 
-    call.__name__ = name
+    call.__name__, call.signatures = name, signatures
     return call
+
+
+def kind(value):
+    """The name of the type that an argument has, or of the enum that it is of."""
+    return value.owner if isinstance(value, Member) else type(value).__name__
 
 
 def absent(class_name, name):
@@ -817,10 +846,9 @@ def make_class(double, name, entry, behaviour):
         space[method] = checked(name, method, signatures, function) if callable(function) else function
     for attribute, settable in entry["properties"].items():
         known = found.get(attribute)
-        if isinstance(known, property):
-            space[attribute] = property(known.fget, known.fset if settable else None)
-        else:
-            space[attribute] = property(absent(name, attribute), absent(name, attribute) if settable else None)
+        get, put = (known.fget, known.fset) if isinstance(known, property) else (None, None)
+        lacking = absent(name, attribute)
+        space[attribute] = property(get or lacking, (put or lacking) if settable else None)
     space.update(HELPERS.get(name, {}))
     if "__bytes__" in found:
         space["__bytes__"] = found["__bytes__"]  # the buffer protocol, as far as Python code can have it
@@ -838,6 +866,9 @@ def _constructor(double, name, function):
         double.counts["live " + name] += 1
         function(self, *given, **named)
 
+    if function is not None:
+        construct.__wrapped__ = function  # whose arguments inspect.signature tells
+        construct.__dict__.update(vars(function))
     return construct
 
 
@@ -857,34 +888,50 @@ def _gone(name):
 
 
 def logger_of(owner, logger):
-    if not isinstance(logger, owner.double.module.ILogger) or not getattr(logger, "_ready", False):
+    if not isinstance(logger, owner.double.module.ILogger):
         raise TypeError("incompatible constructor arguments: {!r}, expected an ILogger".format(logger))
     return logger
 
 
+class Made(type):
+    """pybind11's rule for classes that are derived from: the constructor above must have been called."""
+
+    def __call__(cls, *given, **named):
+        found = super().__call__(*given, **named)
+        if not getattr(found, "_ready", False):
+            raise TypeError("tensorrt.tensorrt.ILogger.__init__() must be called when overriding __init__")
+        return found
+
+
 def loggers(double):
-    """ILogger, to be derived from (its constructor must be called), and Logger, which prints."""
+    """ILogger, to be derived from, and Logger, which prints."""
     levels = enum("Severity", double.table["enums"]["Severity"])
 
-    class ILogger:
+    class ILogger(metaclass=Made):
         Severity = levels
 
         def __init__(self):
             self._ready = True
 
-        def severity(self, name):
-            return getattr(levels, name)
-
         def log(self, severity, msg):
             raise RuntimeError('Tried to call pure virtual function "nvinfer1::ILogger::log"')
 
     class Logger(ILogger):
-        def __init__(self, min_severity=None):
+        def __init__(self, min_severity=levels.WARNING):
             ILogger.__init__(self)
-            self.min_severity = min_severity
+            self._least = min_severity
+
+        @property
+        def min_severity(self):
+            return self._least
+
+        @min_severity.setter
+        def min_severity(self, value):
+            self._least = member_of(levels, value)
 
         def log(self, severity, msg):
-            print("[TRT] [{}] {}".format(severity.name, msg))
+            if int(severity) <= int(self._least):
+                print("[TRT] [{}] {}".format(severity.name, msg))
 
     for name in double.table["enums"]["Severity"]:
         setattr(ILogger, name, getattr(levels, name))

@@ -2,25 +2,14 @@
 
 import ctypes
 import gc
-import importlib.util
 import json
 import shutil
 import sys
 import types
-from pathlib import Path
 
 import pytest
+from doubles import pycuda_double, tensorrt_double
 from latentjet.runtime.cli import main
-
-DOUBLES = Path(__file__).resolve().parent.parent / "doubles"
-if "doubles" not in sys.modules:
-    spec = importlib.util.spec_from_file_location(
-        "doubles", str(DOUBLES / "__init__.py"), submodule_search_locations=[str(DOUBLES)]
-    )
-    sys.modules["doubles"] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(sys.modules["doubles"])
-
-from doubles import pycuda_double, tensorrt_double  # noqa: E402
 
 
 class Board:

@@ -252,6 +252,13 @@ def test_another_python_than_tensorrt_s(grown):
     assert "python3.6 -m venv --system-site-packages" in text(only(found, "TensorRT"))
 
 
+@pytest.mark.parametrize("package, rehearses", [("tensorrt", False), ("tensorrt_rtx", True)])
+def test_a_rehearsal_is_proposed_where_tensorrt_builds_without_a_driver(grown, package, rehearses):
+    packages = {package: works("8.6.0"), "ctypes": raises("", "OSError: libcuda.so.1: cannot open shared object file")}
+    found = only(findings(grown(PC, packages)), "CUDA driver")
+    assert found.what == "not installed" and ("--rehearse" in found.means) == rehearses
+
+
 def test_tensorrt_without_a_driver(grown):
     lacks = raises("1.1.0", "OSError: libcuda.so.1: cannot open shared object file: No such file or directory")
     broken = raises("2022.1", "ImportError: libcuda.so.1: cannot open shared object file")

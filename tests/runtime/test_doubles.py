@@ -87,13 +87,38 @@ def test_arguments_are_checked(board, config):
         config.get_tactic_sources()
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+def test_members_of_enums_are_no_numbers_but_have_some(plug, version):
+    """As pybind11 makes them; two names of one number are one member."""
+    flags = plug(version).trt.BuilderFlag
+    assert int(flags.TF32) == {"8": 7, "1": 6, "r": 6}[version[0]] or version == "11.1"
+    with pytest.raises(TypeError):
+        1 << flags.TF32
+    with pytest.raises(TypeError):
+        assert flags.TF32 > flags.DEBUG
+    numbers = [int(member) for member in flags.__members__.values()]
+    assert len(set(numbers)) == len(set(flags.__members__.values()))
+
+
+def test_numbers_that_are_not_known_are_no_versions_own(plug):
+    assert min(int(member) for member in plug("11.1").trt.BuilderFlag.__members__.values()) >= 100
+
+
+def test_calls_are_recorded_with_the_types_they_give(board, config):
+    config.set_flag(board.trt.BuilderFlag.FP16)
+    config.set_flag(flag=board.trt.BuilderFlag.FP16)
+    assert board.double.used["IBuilderConfig", "set_flag"] == {
+        (("BuilderFlag",), ()), ((), (("flag", "BuilderFlag"),)),
+    }  # fmt: skip
+
+
 def test_a_logger_must_be_made_by_its_constructor(board):
     class Careless(board.trt.ILogger):
         def __init__(self):
             pass
 
-    with pytest.raises(TypeError):
-        board.trt.Builder(Careless())
+    with pytest.raises(TypeError, match="must be called when overriding __init__"):
+        Careless()
     with pytest.raises(TypeError):
         board.trt.Builder(print)
 

@@ -33,6 +33,7 @@ def refused(board, path, sentence):
     text = sentence(PlanError, open_engine, Bundle.open(path), "decode", "trt")
     assert board.double.counts["deserialised"] == before
     assert text.endswith("latentjet build {}".format(path))
+    print(text)
     with Model.load(path, "auto") as model:  # and auto takes the other
         assert model.backend == "ort"
     return text
@@ -44,7 +45,7 @@ def refused(board, path, sentence):
     ("gpu", Gpu(name="NVIDIA Tegra X1"), "gpu NVIDIA Tegra X2, here NVIDIA Tegra X1"),
     ("cuda", Gpu(cuda=(11, 4, 0)), "cuda 10.2, here 11.4"),
 ])  # fmt: skip
-def test_another_device(plug, built, version, what, gpu, said, sentence):
+def test_a_plan_for_another_gpu_is_refused(plug, built, version, what, gpu, said, sentence):
     plug(version)
     path = built()
     gpu = Gpu(gpu.name, gpu.capability, gpu.cuda)
@@ -55,7 +56,7 @@ def test_another_device(plug, built, version, what, gpu, said, sentence):
 @pytest.mark.parametrize(
     "built_by, here", [("8.0.1", "8.2.1"), ("8.2.1", "8.0.1"), ("8.6.0", "10.13"), ("10.13", "11.1")]
 )
-def test_another_tensorrt(plug, built, built_by, here, sentence):
+def test_a_plan_of_another_tensorrt_is_refused(plug, built, built_by, here, sentence):
     old = plug(built_by)
     path = built()
     board = plug(here)
@@ -75,7 +76,7 @@ def test_plans_for_several_devices_live_side_by_side(plug, built):
     assert board.double.counts["live ICudaEngine"] == 0
 
 
-def test_another_export_of_the_graph(board, built, altered, sentence):
+def test_a_plan_of_another_bundle_is_refused(board, built, altered, sentence):
     path = built()
     bundle = Bundle.open(path)
     kept = shutil.copytree(os.path.join(path, "plans"), path + ".kept")

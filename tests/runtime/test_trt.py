@@ -76,6 +76,16 @@ def test_a_silent_failure(board):
     assert explained(Log(), "it failed") == "it failed: it gave no reason"
 
 
+def test_warnings_are_the_reason_where_there_is_no_error(board):
+    log, severity = Log(), board.trt.ILogger.Severity
+    logger = log.make(board.trt)
+    for number in range(5):
+        logger.log(severity.WARNING, "warning {}".format(number))
+    assert explained(log, "it failed") == "it failed: warning 2 | warning 3 | warning 4"
+    logger.log(severity.ERROR, "an error")
+    assert explained(log, "it failed") == "it failed: an error"
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 def test_no_gpu_for_the_builder(plug, version, sentence):
     board = plug(version)
@@ -84,7 +94,18 @@ def test_no_gpu_for_the_builder(plug, version, sentence):
         Api(board.trt).builder(Log())
     else:
         text = sentence(PlanError, Api(board.trt).builder, Log())
-        assert "found no usable GPU: CUDA initialization failure with error: 35" in text
+        assert "found no usable GPU: Unable to determine GPU memory usage | CUDA initialization failure with " in text
+        assert "no NVIDIA driver answers: see `latentjet doctor`" in text
+
+
+@pytest.mark.parametrize("version", [version for version in VERSIONS if version[0] == "8"])
+def test_no_gpu_for_the_runtime(plug, version, sentence):
+    board = plug(version)
+    board.double.no_driver = True
+    text = sentence(PlanError, Api(board.trt).deserialize, b"a plan", Log())
+    assert "found no usable GPU: " in text and "no NVIDIA driver answers" in text
+    assert bool(board.gpu.violations) == (version == "8.6.0")  # that one dies of it, so nothing may come this far
+    board.gpu.violations.clear()
 
 
 @pytest.fixture
