@@ -179,8 +179,13 @@ def test_the_cache_lies_under_home_without_xdg(monkeypatch, tmp_path):
 def test_the_workspace_is_a_quarter_of_what_is_free(tmp_path, text, expected):
     (tmp_path / "proc").mkdir()
     (tmp_path / "proc" / "meminfo").write_text(text)
-    assert compiling.workspace(str(tmp_path)) == expected
-    assert compiling.workspace(str(tmp_path / "nowhere")) == 1 << 26
+    assert compiling.workspace(root=str(tmp_path)) == expected
+    assert compiling.workspace(root=str(tmp_path / "nowhere")) == 1 << 26
+
+
+@pytest.mark.parametrize("free, expected", [(1 << 20, 1 << 26), (2 << 30, 1 << 29), (80 << 30, 1 << 30)])
+def test_a_gpu_with_its_own_memory_decides_its_workspace(free, expected, tmp_path):
+    assert compiling.workspace(free, str(tmp_path)) == expected
 
 
 def test_a_heartbeat_during_a_silent_build(board, content):
