@@ -99,7 +99,8 @@ def add_profiles(api, builder, config, network, batches):
             tensor = network.get_input(index)
             rest = tuple(tensor.shape)[1:]
             profile.set_shape(tensor.name, (low,) + rest, (high,) + rest, (high,) + rest)
-        config.add_optimization_profile(profile)
+        if config.add_optimization_profile(profile) < 0:
+            raise PlanError("TensorRT {} refuses a profile for batches {} to {}".format(api.version, low, high))
         low = high + 1
 
 

@@ -159,7 +159,8 @@ class TrtEngine(Engine):
         """Copies and the launch, on the stream -> None, or what TensorRT said against it."""
         self._input.upload(self._stream, tied.read)
         shapes = {name: (tied.batch,) + shape for name, shape in self._shapes}
-        if not self._io.enqueue(lane.context, tied.profile, shapes, tied.addresses, self._stream):
+        launch = self._io.prepare(lane.context, tied.profile, shapes, tied.addresses)
+        if launch is None or not launch(self._stream.handle):
             return self._why("a batch of {} cannot be enqueued".format(tied.batch))
         return self._output.download(self._stream, tied.written)
 
@@ -170,6 +171,27 @@ class TrtEngine(Engine):
         self._stream.synchronize()
         self._lanes[profile] = Lane(context)
         return self._lanes[profile]
+
+    def bare(self, batch):
+        """Function that runs TensorRT alone at a batch size that has just been run: no staging, no copies, no graph. For
+        measuring what the rest costs; for as long as this engine runs no other size."""
+        with self._lock:
+            tied = self._slots[batch].extra
+            lane = self._lanes[tied.profile]
+            lane.turn_to(batch)
+            shapes = {name: (batch,) + shape for name, shape in self._shapes}
+            with self.cuda.active():
+                launch = self._io.prepare(lane.context, tied.profile, shapes, tied.addresses)
+        if launch is None:
+            raise BackendError(self._why("a batch of {} cannot be enqueued".format(batch)))
+
+        def call():
+            with self.cuda.active():
+                if not launch(self._stream.handle):
+                    raise BackendError(self._why("a batch of {} cannot be enqueued".format(batch)))
+                self._stream.synchronize()
+
+        return call
 
     def layers(self):
         """What TensorRT tells of the engine's layers, see Api.layers; after a run it can tell more."""
@@ -265,14 +287,15 @@ class Bindings:
         self.block = engine.num_bindings // engine.num_optimization_profiles
         self.names = [engine.get_binding_name(index) for index in range(self.block)]
 
-    def enqueue(self, context, profile, shapes, addresses, stream):
-        """Put one run on the stream; False where TensorRT refuses, and its log says why."""
+    def prepare(self, context, profile, shapes, addresses):
+        """Set the shapes of the inputs -> function that puts one run on a stream (its handle) and is False where TensorRT
+        refuses; None where it refuses the shapes. Its log says why."""
         pointers, start = [0] * self.engine.num_bindings, profile * self.block
         for index, name in enumerate(self.names):
             pointers[start + index] = addresses[name]
             if name in shapes and not context.set_binding_shape(start + index, shapes[name]):
-                return False
-        return context.execute_async_v2(pointers, stream.handle)
+                return None
+        return lambda handle: context.execute_async_v2(pointers, handle)
 
 
 class NamedTensors:
@@ -281,8 +304,8 @@ class NamedTensors:
     def __init__(self, engine):
         self.engine = engine
 
-    def enqueue(self, context, profile, shapes, addresses, stream):
-        """As Bindings.enqueue."""
+    def prepare(self, context, profile, shapes, addresses):
+        """As Bindings.prepare."""
         done = [context.set_input_shape(name, shape) for name, shape in shapes.items()]
         done += [context.set_tensor_address(name, address) for name, address in addresses.items()]
-        return all(done) and context.execute_async_v3(stream.handle)
+        return context.execute_async_v3 if all(done) else None

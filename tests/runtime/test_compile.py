@@ -74,6 +74,12 @@ def test_profiles_cover_every_batch_once(plug, version, content, batches):
     assert ranges == list(range(1, batches[-1] + 1))
 
 
+def test_a_profile_that_is_refused_is_an_error(board, content, monkeypatch, sentence):
+    monkeypatch.setattr(board.trt.IBuilderConfig, "add_optimization_profile", lambda self, profile: -1)
+    text = sentence(PlanError, compiling.build, Api(board.trt), wanted(content))
+    assert text == "TensorRT 8.2.1 refuses a profile for batches 1 to 1"
+
+
 def test_tf32_is_always_off_and_details_are_always_asked_for(board, content):
     compiling.build(Api(board.trt), wanted(content))
     assert board.double.builds[0]["flags"] == [] and board.double.builds[0]["verbosity"] == "DETAILED"
