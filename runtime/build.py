@@ -70,7 +70,7 @@ def verify(engine, bundle, precision, samples=SAMPLES):
 
 
 def try_out(bundle, wanted, content, api, cuda, memory, samples):
-    """Run a new plan with one kind of memory, or with each ("auto") -> Trial. Raises PlanError: it is wrong with all."""
+    """Run a new plan with one kind of memory, or with each ("auto") -> Trial. Raises PlanError: wrong with all."""
 
     def open_(kind):
         return TrtEngine(bundle.graph(wanted.graph), content, cuda, api, wanted.batches, kind)

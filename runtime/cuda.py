@@ -130,8 +130,8 @@ class Memory:
     managed: one cached buffer for both. On boards before compute capability 7.2 pinned memory is not cached by the
     processor; which kind is fastest is measured, not assumed.
 
-    alone: the one stream that may use managed memory. Without concurrent managed access (every Jetson) the processor must
-    not touch managed memory while any stream runs that could use it, so it is tied to ours, and other streams do not matter.
+    alone: the one stream that may use managed memory. Without concurrent managed access (every Jetson) the processor
+    must not touch managed memory while any stream runs that could use it; so it is tied to ours, and no other matters.
     """
 
     def __init__(self, drv, count, kind, alone=None):

@@ -24,7 +24,7 @@ class Measured(NamedTuple):
 
 
 def opened(open_, kinds):
-    """Function (kind -> engine), kinds -> ({kind: engine}, {kind: why it cannot be had}). Raises BackendError if none can."""
+    """Function (kind -> engine), kinds -> ({kind: engine}, {kind: why there is none}). Raises BackendError: no kind."""
     engines, left_out = {}, {}
     for kind in kinds:
         try:

@@ -48,8 +48,8 @@ class Log:
     def make(self, trt):
         """The logger of a module, which tells this Log as well from now on.
 
-        There is one for all Logs: TensorRT keeps the first logger that it is given while anything made with it lives, and
-        calls that one whatever came with later objects. So every Log hears everything.
+        There is one for all Logs: TensorRT keeps the first logger that it is given while anything made with it lives,
+        and calls that one whatever came with later objects. So every Log hears everything.
         """
         if trt not in LOGGERS:
             LOGGERS[trt] = one_logger(trt)
@@ -194,8 +194,8 @@ class Api:
     def layers(self, engine, context=None):
         """[{name, precision}] of a built engine, as its inspector tells; None where there is no inspector.
 
-        Where the batch is free some versions tell formats only beside a context whose shapes are set, or not at all; then
-        the type of a layer's weights tells its precision.
+        Where the batch is free some versions tell formats only beside a context whose shapes are set, or not at all;
+        then the type of a layer's weights tells its precision.
         """
         if not self.inspects:
             return None

@@ -173,8 +173,8 @@ class TrtEngine(Engine):
         return self._lanes[profile]
 
     def bare(self, batch):
-        """Function that runs TensorRT alone at a batch size that has just been run: no staging, no copies, no graph. For
-        measuring what the rest costs; for as long as this engine runs no other size."""
+        """Function that runs TensorRT alone at a batch size that has just been run: no staging, no copies, no graph.
+        It is for measuring what the rest costs, and good until this engine runs another size."""
         with self._lock:
             tied = self._slots[batch].extra
             lane = self._lanes[tied.profile]
@@ -288,8 +288,8 @@ class Bindings:
         self.names = [engine.get_binding_name(index) for index in range(self.block)]
 
     def prepare(self, context, profile, shapes, addresses):
-        """Set the shapes of the inputs -> function that puts one run on a stream (its handle) and is False where TensorRT
-        refuses; None where it refuses the shapes. Its log says why."""
+        """Set the shapes of the inputs -> function that puts one run on a stream, given its handle, and is False where
+        TensorRT refuses; None where it refuses the shapes. Its log says why."""
         pointers, start = [0] * self.engine.num_bindings, profile * self.block
         for index, name in enumerate(self.names):
             pointers[start + index] = addresses[name]

@@ -40,7 +40,12 @@ def trt_python(tmp_path):
         text = DOUBLES.format(place=str(ROOT / "tests" / "doubles"), version=version)
         (place / "sitecustomize.py").write_text(text)
         python = PYTHON36 if PYTHON36.exists() else sys.executable
-        more = {"PYTHONPATH": str(place), "XDG_CACHE_HOME": str(tmp_path / "cache"), "PYTHONDONTWRITEBYTECODE": "1", **more}
+        more = {
+            "PYTHONPATH": str(place),
+            "XDG_CACHE_HOME": str(tmp_path / "cache"),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            **more,
+        }
         return " ".join(["env", *[shlex.quote(f"{name}={value}") for name, value in more.items()], str(python)])
 
     return command
@@ -57,7 +62,16 @@ QUICK = ["--batch", "1,4", "--samples", "24", "--turns", "2", "--rounds", "2", "
 def test_all_of_it_on_doubles(trt_python, bundles, tmp_path):
     out, bundle = tmp_path / "out", bundles / "cvae.bundle"
     before = sorted(bundle.rglob("*"))
-    options = ["--trt-python", trt_python(), "--eager-device", "cpu", "--tactics", "EDGE_MASK_CONVOLUTIONS", "--out", out]
+    options = [
+        "--trt-python",
+        trt_python(),
+        "--eager-device",
+        "cpu",
+        "--tactics",
+        "EDGE_MASK_CONVOLUTIONS",
+        "--out",
+        out,
+    ]
     done = measure(*options, *QUICK, "--without-eager", bundle)
     assert done.returncode == 0, done.stderr
     assert "VIOLATION" not in done.stderr and sorted(bundle.rglob("*")) == before
@@ -72,7 +86,9 @@ def test_all_of_it_on_doubles(trt_python, bundles, tmp_path):
     engines = ["engine", "engine, CUDA graphs"]
     kinds = {(system, kind) for system in engines for kind in ("device", "mapped", "managed")}
     kinds.add(("TensorRT alone", "device"))
-    expected = {(system, precision, kind, size) for system, kind in kinds for precision in ("fp32", "fp16") for size in (1, 4)}
+    expected = {
+        (system, precision, kind, size) for system, kind in kinds for precision in ("fp32", "fp16") for size in (1, 4)
+    }
     assert set(cases) == expected
     for case in cases.values():
         assert len(case["medians_s"]) == 4 and all(0 < value < 1 for value in case["medians_s"])  # turns times rounds
@@ -83,7 +99,9 @@ def test_all_of_it_on_doubles(trt_python, bundles, tmp_path):
     assert {item["precision"] for item in certificates} == {"fp32", "fp16"}
     assert all(item["tactics"] == ["EDGE_MASK_CONVOLUTIONS"] and item["verdict"]["passed"] for item in certificates)
     text = (out / "section.md").read_text()
-    assert text.startswith("## NVIDIA H100 80GB HBM3, ") and "| system | precision | memory | batch 1 | batch 4 |" in text
+    assert (
+        text.startswith("## NVIDIA H100 80GB HBM3, ") and "| system | precision | memory | batch 1 | batch 4 |" in text
+    )
     assert text.count("\n| ") == 1 + 14 and "24 samples: 100.0000 % of the values within 2 levels" in text
 
 
@@ -92,7 +110,14 @@ def test_eager_pytorch_takes_its_turns(bundles, tmp_path):
     (tmp_path / "latentjet").mkdir()
     for part in ("runtime", "benchmarks", "train"):
         (tmp_path / "latentjet" / part).symlink_to(ROOT / part)
-    command = [sys.executable, ROOT / "tests" / "gpu" / "eager.py", tmp_path, "time", bundles / "realnvp.bundle", "decode"]
+    command = [
+        sys.executable,
+        ROOT / "tests" / "gpu" / "eager.py",
+        tmp_path,
+        "time",
+        bundles / "realnvp.bundle",
+        "decode",
+    ]
     done = subprocess.run([*map(str, command), "1,2", "2", "0.001", "cpu"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     cases = json.loads(done.stdout.splitlines()[-1])
@@ -103,7 +128,14 @@ def test_eager_pytorch_takes_its_turns(bundles, tmp_path):
 
 def test_without_a_gpu_it_says_what_it_needs(trt_python, bundles, tmp_path):
     torch = shlex.quote(sys.executable)
-    options = ["--trt-python", trt_python(NO_GPU="cuInit failed: no CUDA-capable device"), "--torch-python", torch, "--out", tmp_path / "out"]
+    options = [
+        "--trt-python",
+        trt_python(NO_GPU="cuInit failed: no CUDA-capable device"),
+        "--torch-python",
+        torch,
+        "--out",
+        tmp_path / "out",
+    ]
     done = measure(*options, bundles / "cvae.bundle")
     assert done.returncode == 1 and "Traceback" not in done.stderr
     assert "a Python with numpy, tensorrt and pycuda, and an NVIDIA GPU" in done.stderr
@@ -113,5 +145,7 @@ def test_without_a_gpu_it_says_what_it_needs(trt_python, bundles, tmp_path):
 
 
 def test_a_python_that_is_not_there(bundles, tmp_path):
-    done = measure("--trt-python", tmp_path / "python", "--without-eager", "--out", tmp_path / "out", bundles / "cvae.bundle")
+    done = measure(
+        "--trt-python", tmp_path / "python", "--without-eager", "--out", tmp_path / "out", bundles / "cvae.bundle"
+    )
     assert done.returncode == 1 and "No such file or directory" in done.stderr and "Traceback" not in done.stderr

@@ -78,7 +78,8 @@ def differ(path, graph, samples):
     within = values = not_finite = done = 0
     largest, total = 0.0, 0.0
     described = bundle.graph(graph)
-    with TrtEngine.open(bundle, described, None, "fp32") as exact, TrtEngine.open(bundle, described, None, "fp16") as half:
+    with contextlib.ExitStack() as stack:
+        exact, half = [stack.enter_context(TrtEngine.open(bundle, described, None, kind)) for kind in ("fp32", "fp16")]
         while done < rows:
             inputs = random_inputs(described, min(exact.batches[-1], rows - done), stream)
             expected, seen = exact.run(**inputs), half.run(**inputs)

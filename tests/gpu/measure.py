@@ -94,7 +94,9 @@ def look(sides):
             continue
         try:
             found[name] = side.get("look")
-            told.append("  {:<15} {}".format(name, ", ".join("{} {}".format(*item) for item in sorted(found[name].items()))))
+            told.append(
+                "  {:<15} {}".format(name, ", ".join("{} {}".format(*item) for item in sorted(found[name].items())))
+            )
         except Failed as error:
             missing = True
             told.append("  {:<15} cannot be used: {}".format(name, error))
@@ -119,7 +121,9 @@ def build(trt, bundle, args):
     half, lines = in_half(bundle), []
     lines.append(trt.tell("latentjet", "build", bundle, "--precision", "fp32", *options))
     if half:
-        lines.append(trt.tell("latentjet", "build", bundle, "--precision", "fp16", "--graphs", ",".join(half), *options))
+        lines.append(
+            trt.tell("latentjet", "build", bundle, "--precision", "fp16", "--graphs", ",".join(half), *options)
+        )
     lines.append(trt.tell("latentjet", "check", bundle, "--backend", "trt"))
     return lines
 
@@ -145,16 +149,25 @@ def measure(args):
     with staged() as place:
         trt = Side(args.trt_python, "engines.py", place)
         torch = None if args.without_eager else Side(args.torch_python, "eager.py", place)
-        found = {"machine": platform.platform(), "processor": processor(), "date": time.strftime("%Y-%m-%d", time.gmtime()), "bundles": []}
+        found = {
+            "machine": platform.platform(),
+            "processor": processor(),
+            "date": time.strftime("%Y-%m-%d", time.gmtime()),
+            "bundles": [],
+        }
         found.update(look({"trt-python": trt, "torch-python": torch}))
-        found["settings"] = {name: getattr(args, name) for name in ("graph", "batch", "rounds", "burst", "turns", "samples")}
+        found["settings"] = {
+            name: getattr(args, name) for name in ("graph", "batch", "rounds", "burst", "turns", "samples")
+        }
         for path in args.bundles:
             name = os.path.basename(os.path.normpath(path))
             bundle = os.path.join(place, name)
             shutil.copytree(path, bundle, ignore=shutil.ignore_patterns("plans"))
             entry = {"name": name, "told": build(trt, bundle, args)}
             for certificate in glob.glob(os.path.join(bundle, "plans", "*.json")):
-                shutil.copy(certificate, os.path.join(args.out, "certificates", name + "." + os.path.basename(certificate)))
+                shutil.copy(
+                    certificate, os.path.join(args.out, "certificates", name + "." + os.path.basename(certificate))
+                )
             entry["cases"] = time_in_turns(trt, torch, bundle, args)
             if args.graph in in_half(bundle):
                 entry["half"] = trt.get("differ", bundle, args.graph, str(args.samples))
@@ -187,13 +200,19 @@ def make_parser():
     parser.add_argument("--without-eager", action="store_true", help="measure TensorRT alone")
     parser.add_argument("--eager-device", default="cuda", help="where eager PyTorch runs (default cuda)")
     parser.add_argument("--out", required=True, metavar="FOLDER")
-    parser.add_argument("--graph", default="decode", help="the graph to time (default decode); all are built and checked")
+    parser.add_argument(
+        "--graph", default="decode", help="the graph to time (default decode); all are built and checked"
+    )
     parser.add_argument("--batch", default="1,8,64", help="profiles, and the batch sizes to time (default 1,8,64)")
     parser.add_argument("--tactics", help="as for latentjet build: where cuBLAS or cuDNN are missing")
     parser.add_argument("--samples", type=int, default=10000, help="rows that half precision is compared on")
-    parser.add_argument("--turns", type=int, default=3, help="how often TensorRT and eager PyTorch take turns (default 3)")
+    parser.add_argument(
+        "--turns", type=int, default=3, help="how often TensorRT and eager PyTorch take turns (default 3)"
+    )
     parser.add_argument("--rounds", type=int, default=10, help="rounds in a turn (default 10)")
-    parser.add_argument("--burst", type=float, default=0.05, metavar="S", help="seconds a case and round (default 0.05)")
+    parser.add_argument(
+        "--burst", type=float, default=0.05, metavar="S", help="seconds a case and round (default 0.05)"
+    )
     return parser
 
 
