@@ -72,7 +72,7 @@ def test_all_of_it_on_doubles(trt_python, bundles, tmp_path):
         "--out",
         out,
     ]
-    done = measure(*options, *QUICK, "--without-eager", bundle)
+    done = measure(*options, *QUICK, "--torch-python", shlex.quote(sys.executable), bundle)
     assert done.returncode == 0, done.stderr
     assert "VIOLATION" not in done.stderr and sorted(bundle.rglob("*")) == before
     assert "$ latentjet build" in done.stdout and "on backend 'trt'" in done.stdout and "is fastest" in done.stdout
@@ -89,7 +89,8 @@ def test_all_of_it_on_doubles(trt_python, bundles, tmp_path):
     expected = {
         (system, precision, kind, size) for system, kind in kinds for precision in ("fp32", "fp16") for size in (1, 4)
     }
-    assert set(cases) == expected
+    eager = {(system, "fp32", "cpu", size) for system in ("eager", "eager alone") for size in (1, 4)}
+    assert expected | eager <= set(cases)  # not every PyTorch does half precision on a processor
     for case in cases.values():
         assert len(case["medians_s"]) == 4 and all(0 < value < 1 for value in case["medians_s"])  # turns times rounds
     alone = [cases["TensorRT alone", "fp32", "device", 1], cases["engine", "fp32", "device", 1]]
@@ -102,28 +103,8 @@ def test_all_of_it_on_doubles(trt_python, bundles, tmp_path):
     assert (
         text.startswith("## NVIDIA H100 80GB HBM3, ") and "| system | precision | memory | batch 1 | batch 4 |" in text
     )
-    assert text.count("\n| ") == 1 + 14 and "24 samples: 100.0000 % of the values within 2 levels" in text
-
-
-def test_eager_pytorch_takes_its_turns(bundles, tmp_path):
-    """The same steps that measure.py asks of the other Python, on the processor."""
-    (tmp_path / "latentjet").mkdir()
-    for part in ("runtime", "benchmarks", "train"):
-        (tmp_path / "latentjet" / part).symlink_to(ROOT / part)
-    command = [
-        sys.executable,
-        ROOT / "tests" / "gpu" / "eager.py",
-        tmp_path,
-        "time",
-        bundles / "realnvp.bundle",
-        "decode",
-    ]
-    done = subprocess.run([*map(str, command), "1,2", "2", "0.001", "cpu"], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    cases = json.loads(done.stdout.splitlines()[-1])
-    seen = {(case["system"], case["precision"], case["batch"]) for case in cases}
-    assert {(system, "fp32", size) for system in ("eager", "eager alone") for size in (1, 2)} <= seen
-    assert all(len(case["medians_s"]) == 2 and min(case["medians_s"]) > 0 for case in cases)
+    assert text.count("\n| ") == 1 + 14 + len({key[:3] for key in set(cases) - expected})
+    assert "PyTorch " in text and "24 samples: 100.0000 % of the values within 2 levels" in text
 
 
 def test_without_a_gpu_it_says_what_it_needs(trt_python, bundles, tmp_path):

@@ -19,7 +19,9 @@ from latentjet.train.models import build  # noqa: E402
 TYPES = {"fp32": torch.float32, "fp16": torch.float16}
 
 
-def look():
+def look(device):
+    if device == "cpu":
+        return {"torch": torch.__version__, "cuda": None, "gpu": "none: on the processor"}
     if not torch.cuda.is_available():
         raise RuntimeError("torch {} finds no CUDA device".format(torch.__version__))
     return {"torch": torch.__version__, "cuda": torch.version.cuda, "gpu": torch.cuda.get_device_name(0)}

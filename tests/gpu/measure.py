@@ -67,8 +67,8 @@ def ask(command):
 class Side:
     """One of the two Pythons, with the script that runs in it."""
 
-    def __init__(self, command, script, place):
-        self.start = shlex.split(command) + [os.path.join(HERE, script), place]
+    def __init__(self, command, script, place, words=()):
+        self.start, self.words = shlex.split(command) + [os.path.join(HERE, script), place], list(words)
 
     def tell(self, *words):
         """Run a step that prints for people."""
@@ -93,7 +93,7 @@ def look(sides):
         if side is None:
             continue
         try:
-            found[name] = side.get("look")
+            found[name] = side.get("look", *side.words)
             told.append(
                 "  {:<15} {}".format(name, ", ".join("{} {}".format(*item) for item in sorted(found[name].items())))
             )
@@ -133,11 +133,9 @@ def time_in_turns(trt, torch, bundle, args):
     words = ["time", bundle, args.graph, args.batch, str(args.rounds), str(args.burst)]
     cases = {}
     for turn in range(args.turns):
-        for side, more in ((trt, []), (torch, [args.eager_device])):
-            if side is None:
-                continue
+        for side in filter(None, (trt, torch)):
             print("turn {} of {}: {}".format(turn + 1, args.turns, "TensorRT" if side is trt else "eager"), flush=True)
-            for case in side.get(*(words + more)):
+            for case in side.get(*(words + side.words)):
                 key = json.dumps({name: case[name] for name in ("system", "precision", "memory", "batch")})
                 cases.setdefault(key, dict(case, medians_s=[]))["medians_s"] += case["medians_s"]
     return list(cases.values())
@@ -148,7 +146,7 @@ def measure(args):
     os.makedirs(os.path.join(args.out, "certificates"), exist_ok=True)
     with staged() as place:
         trt = Side(args.trt_python, "engines.py", place)
-        torch = None if args.without_eager else Side(args.torch_python, "eager.py", place)
+        torch = None if args.without_eager else Side(args.torch_python, "eager.py", place, [args.eager_device])
         found = {
             "machine": platform.platform(),
             "processor": processor(),
