@@ -93,8 +93,6 @@ def test_all_of_it_on_doubles(trt_python, bundles, tmp_path):
     assert expected | eager <= set(cases)  # not every PyTorch does half precision on a processor
     for case in cases.values():
         assert len(case["medians_s"]) == 4 and all(0 < value < 1 for value in case["medians_s"])  # turns times rounds
-    alone = [cases["TensorRT alone", "fp32", "device", 1], cases["engine", "fp32", "device", 1]]
-    assert min(alone[0]["medians_s"]) < min(alone[1]["medians_s"])  # less is done
 
     certificates = [json.loads(path.read_text()) for path in sorted((out / "certificates").iterdir())]
     assert {item["precision"] for item in certificates} == {"fp32", "fp16"}
