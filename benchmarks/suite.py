@@ -10,7 +10,8 @@ import numpy as np
 from ..runtime.check import compare, run_in_parts
 from ..runtime.engine import BACKENDS, open_engine
 from ..runtime.errors import BackendError, CheckError, InputError
-from ..runtime.model import noise, valid_seed
+from ..runtime.inputs import random_inputs
+from ..runtime.model import valid_seed
 from . import device
 from .measure import interleave
 from .results import Case, Result, Run
@@ -61,17 +62,7 @@ def largest_difference(engine, bundle):
 
 def inputs_for(bundle, graph, batch, seed=0):
     """Random inputs for a batch: z and noise-like images from the seed, labels in turn; replay takes the reference."""
-    found = {}
-    for tensor in bundle.graph(graph).inputs:
-        if tensor.name == "labels":
-            found["labels"] = np.eye(tensor.shape[1], dtype=np.float32)[np.arange(batch) % tensor.shape[1]]
-        elif tensor.name == "images":
-            values = np.random.RandomState(valid_seed(seed)).random_sample((batch,) + tuple(tensor.shape[1:]))
-            found["images"] = values.astype(np.float32)
-        else:
-            size = int(np.prod(tensor.shape[1:]))
-            found[tensor.name] = noise(seed, batch, size).reshape((batch,) + tuple(tensor.shape[1:]))
-    return found
+    return random_inputs(bundle.graph(graph), batch, np.random.RandomState(valid_seed(seed)))
 
 
 def reference_rows(bundle, graph, batch):

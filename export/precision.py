@@ -18,11 +18,11 @@ import numpy as np
 import onnx
 import onnxruntime
 
+from ..runtime.levels import SHARE_WITHIN, count_within, levels
 from .half import emulate, to_half
 
 LARGEST_HALF = 65504.0
 LIMIT = LARGEST_HALF / 4
-LEVELS, SHARE_WITHIN = 2, 0.999
 SAMPLES, BATCH = 10_000, 500
 ELEMENTWISE = {"Add", "Sub", "Mul", "Div", "Exp", "Log", "Tanh", "Sigmoid", "Sqrt", "Pow", "Neg"}
 MATRIX = {"Conv", "ConvTranspose", "Gemm", "MatMul"}
@@ -139,10 +139,7 @@ PROMOTIONS = (
 
 
 def compare(model, emulated, batches, encoder=None):
-    """A float32 graph and its emulation in half, batches, encode graph of a flow -> Gate.
-
-    A level is 1/255 of the range of the output: of [0, 1] for images, else of what the float32 graph gives.
-    """
+    """A float32 graph and its emulation in half, batches, encode graph of a flow -> Gate; levels: runtime/levels.py."""
     exact, half = session(model), session(emulated)
     back = session(encoder) if encoder else None
     within = pixels = samples = not_finite = 0
@@ -150,10 +147,9 @@ def compare(model, emulated, batches, encoder=None):
     for feeds in batches:
         expected, seen = exact.run(None, feeds)[0], half.run(None, feeds)[0]
         not_finite += int((~np.isfinite(seen)).sum())
-        span = 1.0 if expected.min() > -0.01 and expected.max() < 1.01 else float(np.ptp(expected))
-        levels = np.abs(seen.astype(np.float64) - expected) * (255 / span)
-        within, pixels = within + int((levels <= LEVELS).sum()), pixels + levels.size
-        largest, samples = max(largest, float(np.nan_to_num(levels, nan=np.inf).max())), samples + len(expected)
+        gap = levels(seen, expected)
+        within, pixels = within + count_within(gap), pixels + gap.size
+        largest, samples = max(largest, float(gap.max())), samples + len(expected)
         if back and gaps is None:
             rest = {name: value for name, value in feeds.items() if name != "z"}
             again = back.run(None, {"images": np.clip(seen, 0, 1), **rest})[0]

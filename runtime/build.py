@@ -1,8 +1,9 @@
 """latentjet build: plans on the device that will run them.
 
 For each graph: compile -> run the very engine that was built (never one marked for debugging: marking outputs changes
-what TensorRT fuses) on the reference vectors and on fresh samples -> read back which layers run in which precision
--> write the plan with its certificate. Nothing is written for a graph before everything about it is right.
+what TensorRT fuses) on the reference vectors and on fresh samples, with each kind of staging memory -> choose the
+fastest kind -> read back which layers run in which precision -> write the plan with its certificate. Nothing is written
+for a graph before everything about it is right.
 """
 
 import argparse
@@ -11,17 +12,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import plan
+from . import plan, staging
 from .bundle import Bundle
 from .check import run_in_parts
 from .compile import build, honoured, read_cache, recipe, workspace, write_cache
 from .cuda import KINDS, Cuda
-from .errors import InputError, LatentjetError, PlanError
+from .errors import BackendError, InputError, LatentjetError, PlanError
+from .inputs import random_inputs
+from .levels import LEVELS, SHARE_WITHIN, count_within, levels
 from .trt import Api, load
 from .trt_engine import TrtEngine
 
 SAMPLES = 10000
-LEVELS, SHARE_WITHIN = 2, 0.999
 
 
 class Verdict(NamedTuple):
@@ -35,6 +37,18 @@ class Verdict(NamedTuple):
     passed: bool
 
 
+class Trial(NamedTuple):
+    """A new plan that is right: kind of memory to run it with, its Verdict, CUDA graphs ("on", or why not), the layers
+    that the inspector tells; measured {kind: {batch: Measured}} (empty: the kind was named), left_out {kind: why}."""
+
+    memory: str
+    verdict: Verdict
+    graphs: str
+    layers: list
+    measured: dict
+    left_out: dict
+
+
 def verify(engine, bundle, precision, samples=SAMPLES):
     """A new engine against the reference and on fresh rows -> Verdict."""
     inputs, reference = bundle.reference(engine.graph.name)
@@ -44,69 +58,94 @@ def verify(engine, bundle, precision, samples=SAMPLES):
         gap = np.abs(seen[name].astype(np.float64) - expected)
         not_finite += int((~np.isfinite(seen[name])).sum())
         largest = max(largest, float(np.where(np.isnan(gap), np.inf, gap).max()))
-        within = min(within, float((gap * 255 <= LEVELS).mean()))
+        within = min(within, count_within(levels(seen[name], expected)) / gap.size)
     most, done, stream = engine.batches[-1], 0, np.random.RandomState(42)
     while done < samples:
         rows = min(most, samples - done)
-        found = engine.run(**fresh_inputs(engine.graph, rows, stream))
+        found = engine.run(**random_inputs(engine.graph, rows, stream))
         not_finite += sum(int((~np.isfinite(array)).sum()) for array in found.values())
         done += rows
     right = within >= SHARE_WITHIN if precision == "fp16" else largest <= engine.graph.tolerance
     return Verdict(largest, within, not_finite, samples, right and not_finite == 0)
 
 
-def fresh_inputs(graph, rows, stream):
-    """Random inputs of a graph that the reference does not hold: normal z, uniform images, labels in turn."""
-    found = {}
-    for tensor in graph.inputs:
-        shape = (rows,) + tuple(tensor.shape[1:])
-        if tensor.name == "labels":
-            found["labels"] = np.eye(tensor.shape[1], dtype=np.float32)[np.arange(rows) % tensor.shape[1]]
-        elif tensor.name == "images":
-            found["images"] = stream.random_sample(shape).astype(np.float32)
-        else:
-            found[tensor.name] = stream.standard_normal(shape).astype(np.float32)
-    return found
+def try_out(bundle, wanted, content, api, cuda, memory, samples):
+    """Run a new plan with one kind of memory, or with each ("auto") -> Trial. Raises PlanError: wrong with all."""
+
+    def open_(kind):
+        return TrtEngine(bundle.graph(wanted.graph), content, cuda, api, wanted.batches, kind)
+
+    engines, left_out = staging.opened(open_, KINDS if memory == "auto" else (memory,))
+    try:
+        verdicts = verify_each(engines, bundle, wanted, samples, left_out)
+        right = {kind: engines[kind] for kind in verdicts}
+        measured = staging.measure(right, staging.sizes(wanted.batches)) if memory == "auto" else {}
+        kind = staging.fastest(measured) if measured else memory
+        layers, graphs = engines[kind].layers(), engines[kind].graphs
+        return Trial(kind, verdicts[kind], graphs, layers, measured, left_out)
+    finally:
+        for engine in engines.values():
+            engine.release()
 
 
-def build_graph(bundle, wanted, api, cuda, memory="device", samples=SAMPLES, progress=None):
+def verify_each(engines, bundle, wanted, samples, left_out):
+    """{kind: engine} -> {kind: Verdict} of those that are right; why not goes into left_out. Raises PlanError,
+    BackendError: none is."""
+    verdicts, first = {}, None
+    for kind, engine in engines.items():
+        try:
+            verdict = verify(engine, bundle, wanted.precision, samples)
+            if verdict.passed:
+                verdicts[kind] = verdict
+                continue
+            problem = PlanError(wrong(wanted, verdict))
+        except BackendError as error:
+            problem = BackendError(str(error))  # without the traceback, which would keep the engine's parts alive
+        first, left_out[kind] = first or problem, str(problem)
+    if not verdicts:
+        raise first
+    return verdicts
+
+
+def wrong(wanted, verdict):
+    return (
+        "graph '{}' in {} differs from the reference by {:.3g} ({:.3f} % within {} levels), {} values not finite "
+        "in {} rows: nothing was written; build it with --precision fp32".format(
+            wanted.graph, wanted.precision, verdict.largest, 100 * verdict.within, LEVELS, verdict.not_finite,
+            verdict.samples,
+        )
+    )  # fmt: skip
+
+
+def build_graph(bundle, wanted, api, cuda, memory="auto", samples=SAMPLES, progress=None):
     """Build, verify and write the plan of one Recipe -> (its path, certificate). Raises PlanError, OutputError."""
     device = dict(cuda.identity(), tensorrt=api.version)
     built, cache = build(api, wanted, read_cache(device), progress)
-    graph = bundle.graph(wanted.graph)
-    engine = TrtEngine(graph, built.content, cuda, api, wanted.batches, memory)
-    try:
-        verdict = verify(engine, bundle, wanted.precision, samples)
-        with cuda.active():
-            layers = api.layers(engine.engine)
-        graphs = engine.graphs
-    finally:
-        engine.release()
-    kept, lost = honoured(layers, built.asked)
-    if not verdict.passed:
-        raise PlanError(
-            "graph '{}' in {} differs from the reference by {:.3g} ({:.3f} % within {} levels), {} values not finite "
-            "in {} rows: nothing was written; build it with --precision fp32".format(
-                graph.name, wanted.precision, verdict.largest, 100 * verdict.within, LEVELS, verdict.not_finite, samples
-            )
-        )
+    trial = try_out(bundle, wanted, built.content, api, cuda, memory, samples)
+    kept, lost = honoured(trial.layers, built.asked)
     certificate = {
-        "graph": graph.name,
+        "graph": wanted.graph,
         "precision": wanted.precision,
         "typed": wanted.typed,
         "onnx_sha256": bundle.manifest["files"][wanted.file]["sha256"],
         "device": device,
         "profile": {"batches": list(wanted.batches)},
-        "memory": memory,
-        "cuda_graphs": graphs,
-        "layers": layers,
+        "memory": trial.memory,
+        "memory_measured": {
+            kind: {str(batch): dict(seconds._asdict()) for batch, seconds in found.items()}
+            for kind, found in trial.measured.items()
+        },
+        "memory_left_out": trial.left_out,
+        "cuda_graphs": trial.graphs,
+        "layers": trial.layers,
         "asked_float32": list(built.asked),
         "honoured": kept,
         "not_honoured": lost,
         "constraint": built.constraint,
-        "verdict": dict(verdict._asdict()),
+        "verdict": dict(trial.verdict._asdict()),
         "seconds": round(built.seconds, 2),
         "workspace_bytes": wanted.workspace_bytes,
+        "tactics": None if wanted.tactics is None else list(wanted.tactics),
     }
     place = plan.write(bundle.path, certificate, built.content)
     write_cache(device, cache)
@@ -142,10 +181,20 @@ def described(certificate):
         verdict["largest"], "{:.3f} %".format(100 * verdict["within"]), "reference",
     )  # fmt: skip
     if asked:
-        text += "; float32 asked for {} layers, honoured {}, not {}".format(
-            asked, len(certificate["honoured"]), len(certificate["not_honoured"])
-        )
-    return text + "; CUDA graphs {}".format(certificate["cuda_graphs"])
+        kept, lost = len(certificate["honoured"]), len(certificate["not_honoured"])
+        text += "; float32 asked for {} layers, honoured {}, not {}".format(asked, kept, lost)
+        if kept + lost < asked:
+            text += ", TensorRT does not tell of {}".format(asked - kept - lost)
+    return text + "; CUDA graphs {}; {}".format(certificate["cuda_graphs"], memory_of(certificate))
+
+
+def memory_of(certificate):
+    """The kind of memory that a certificate names, and what was measured, as a part of a line."""
+    times, text = certificate["memory_measured"], "memory {}".format(certificate["memory"])
+    if times:
+        told = ["{} {:.3f}".format(kind, 1e3 * times[kind]["1"]["median_s"]) for kind in KINDS if kind in times]
+        text += " is fastest (ms at batch 1: {})".format(", ".join(told))
+    return text + "".join("; {} left out: {}".format(*item) for item in sorted(certificate["memory_left_out"].items()))
 
 
 def make_parser():
@@ -158,7 +207,9 @@ def make_parser():
     parser.add_argument("--precision", choices=["auto", "fp16", "fp32"], default="auto", help="default auto")
     parser.add_argument("--batch", default="1,8,64", help="largest batch of each profile (default 1,8,64)")
     parser.add_argument("--workspace", type=int, metavar="MB", help="default: a quarter of the free memory, 64 to 1024")
-    parser.add_argument("--memory", choices=KINDS, default="device", help="kind of staging memory (default device)")
+    kinds = ("auto",) + KINDS
+    parser.add_argument("--memory", choices=kinds, default="auto", help="kind of staging memory (default: the fastest)")
+    parser.add_argument("--tactics", metavar="NAMES", help="the only sources of kernels, comma separated, or none")
     parser.add_argument("--samples", type=int, default=SAMPLES, help="fresh rows to run (default {})".format(SAMPLES))
     parser.add_argument("--rehearse", action="store_true", help="build only: run nothing, write nothing, need no GPU")
     return parser
@@ -175,6 +226,13 @@ def batches_of(text):
     return batches
 
 
+def tactics_of(text):
+    """ "CUBLAS,CUDNN" -> the names; "none" -> (), None -> None."""
+    if text is None:
+        return None
+    return tuple(part.strip().upper() for part in text.split(",") if part.strip().lower() not in ("", "none"))
+
+
 def run(args):
     batches = batches_of(args.batch)
     for option, number in (("--workspace", args.workspace), ("--samples", args.samples)):
@@ -183,21 +241,22 @@ def run(args):
     bundle = Bundle.open(args.bundle)
     bundle.verify()
     api = Api(load())
-    size = args.workspace * (1 << 20) if args.workspace else workspace()
-    graphs = args.graphs.split(",") if args.graphs else None
-    recipes = [
-        recipe(bundle, name, precision, api, batches, size)
-        for name, precision in choices(bundle, graphs, args.precision)
-    ]
+    chosen = list(choices(bundle, args.graphs.split(",") if args.graphs else None, args.precision))
+
+    def recipes(free_bytes=None):
+        size = args.workspace * (1 << 20) if args.workspace else workspace(free_bytes)
+        for name, precision in chosen:
+            yield recipe(bundle, name, precision, api, batches, size, tactics_of(args.tactics))
+
     if args.rehearse:
-        for wanted in recipes:
+        for wanted in recipes():
             line = rehearse(bundle, wanted, api, heartbeat(wanted))
             clear_line()
             print(line)
         return 0
     cuda = Cuda()
     try:
-        for wanted in recipes:
+        for wanted in recipes(cuda.free_bytes()):
             place, certificate = build_graph(bundle, wanted, api, cuda, args.memory, args.samples, heartbeat(wanted))
             clear_line()
             _, kept = next(item for item in plan.certificates(bundle.path, wanted.graph) if item[0] + ".plan" == place)

@@ -18,7 +18,7 @@ LEAST_WORKSPACE, MOST_WORKSPACE = 1 << 26, 1 << 30
 class Recipe(NamedTuple):
     """What is built: graph and precision; file, the bundle's ONNX file, and its content; typed: it carries half
     precision itself; keep, names of nodes to hold in float32; batches, the profiles' largest sizes, rising;
-    workspace_bytes."""
+    workspace_bytes; tactics, names of the only sources of kernels (None: TensorRT's choice)."""
 
     graph: str
     precision: str
@@ -28,6 +28,7 @@ class Recipe(NamedTuple):
     keep: tuple
     batches: tuple
     workspace_bytes: int
+    tactics: tuple = None
 
 
 class Built(NamedTuple):
@@ -39,7 +40,7 @@ class Built(NamedTuple):
     constraint: str
 
 
-def recipe(bundle, graph, precision, api, batches, workspace_bytes):
+def recipe(bundle, graph, precision, api, batches, workspace_bytes, tactics=None):
     """Bundle, graph name, "fp16" or "fp32" -> Recipe. Raises PlanError for fp16 of a graph that must be float32."""
     described = bundle.graph(graph)
     half = precision == "fp16"
@@ -48,17 +49,24 @@ def recipe(bundle, graph, precision, api, batches, workspace_bytes):
     typed = half and api.typed
     file = described.precision["file"] if typed else described.file
     keep = tuple(sorted(described.precision["keep_float32"])) if half and not typed else ()
-    return Recipe(graph, precision, file, bundle.read(file), typed, keep, tuple(batches), workspace_bytes)
+    return Recipe(graph, precision, file, bundle.read(file), typed, keep, tuple(batches), workspace_bytes, tactics)
 
 
-def workspace(root="/"):
-    """Bytes of workspace: a quarter of the memory that is available, within 64 MiB and 1 GiB."""
+def workspace(free_bytes=None, root="/"):
+    """Bytes of workspace: a quarter of the memory that is free, within 64 MiB and 1 GiB. free_bytes: of a GPU with
+    memory of its own; None: what the system has available."""
+    if free_bytes is None:
+        free_bytes = available(root)
+    return max(LEAST_WORKSPACE, min(MOST_WORKSPACE, free_bytes // 4))
+
+
+def available(root):
+    """Bytes that the system says are available, 0 where it does not say."""
     try:
         with open(os.path.join(root, "proc/meminfo")) as handle:
-            available = next(int(line.split()[1]) * 1024 for line in handle if line.startswith("MemAvailable"))
+            return next(int(line.split()[1]) * 1024 for line in handle if line.startswith("MemAvailable"))
     except (OSError, StopIteration, ValueError, IndexError):
-        return LEAST_WORKSPACE
-    return max(LEAST_WORKSPACE, min(MOST_WORKSPACE, available // 4))
+        return 0
 
 
 def parse(api, builder, wanted, log):
@@ -91,7 +99,8 @@ def add_profiles(api, builder, config, network, batches):
             tensor = network.get_input(index)
             rest = tuple(tensor.shape)[1:]
             profile.set_shape(tensor.name, (low,) + rest, (high,) + rest, (high,) + rest)
-        config.add_optimization_profile(profile)
+        if config.add_optimization_profile(profile) < 0:
+            raise PlanError("TensorRT {} refuses a profile for batches {} to {}".format(api.version, low, high))
         low = high + 1
 
 
@@ -123,6 +132,8 @@ def build(api, wanted, cache=b"", progress=None):
     for flag in flags:
         config = builder.create_builder_config()
         api.set_workspace(config, wanted.workspace_bytes)
+        if wanted.tactics is not None:
+            api.use_tactics(config, wanted.tactics)
         api.ask_for_details(config)
         timings = api.use_cache(config, cache)
         log.lines.clear()  # what was said of an old cache, or of the attempt before, is not why this one fails

@@ -13,6 +13,7 @@ import numpy as np
 from .errors import BackendError
 
 KINDS = ("device", "mapped", "managed")
+NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING
 
 
 def driver():
@@ -63,30 +64,45 @@ class Cuda:
             "cuda": ".".join(str(part) for part in version[:2]),
         }
 
+    def has(self, attribute):
+        """Does the device have an attribute, by its name in CUDA? One that this pycuda does not know it has not."""
+        known = getattr(self.drv.device_attribute, attribute, None)
+        return known is not None and bool(self.device.get_attribute(known))
+
     def free_bytes(self):
+        """Free bytes of a GPU that has memory of its own; None where it shares the system's, as a Jetson's does."""
+        if self.has("INTEGRATED"):
+            return None
         with self.active():
             return self.drv.mem_get_info()[0]
 
     def stream(self):
+        """A stream that does not wait for the legacy default stream: what others put there, PyTorch for one, would
+        otherwise break a capture, and a capture them."""
         with self.active():
             try:
-                return self.drv.Stream()
+                return self.drv.Stream(NON_BLOCKING)
             except self.drv.Error as error:
                 raise BackendError("CUDA gives no stream ({}): close other programs that use the GPU".format(error))
 
-    def memory(self, count, kind):
-        """Staging for so many float32 values -> Memory. Raises BackendError: an unknown kind, or no memory is left."""
+    def memory(self, count, kind, stream):
+        """Staging for so many float32 values, for work on one stream -> Memory. Raises BackendError: an unknown kind,
+        or no memory is left."""
         if kind not in KINDS:
             raise BackendError("memory is '{}', expected one of {}".format(kind, ", ".join(KINDS)))
+        if kind != "managed" or self.has("CONCURRENT_MANAGED_ACCESS"):
+            stream = None
         with self.active():
             try:
-                return Memory(self.drv, count, kind)
+                return Memory(self.drv, count, kind, stream)
             except self.drv.Error as error:
-                raise BackendError(
-                    "no {} memory for {:.1f} MB ({}): close other programs, or build with smaller --batch".format(
-                        kind, count * 4 / 1e6, error
-                    )
-                )
+                problem = str(error)
+        stream = None  # the exception holds this frame, and the stream must not outlive its context
+        raise BackendError(
+            "no {} memory for {:.1f} MB ({}): close other programs, or build with smaller --batch".format(
+                kind, count * 4 / 1e6, problem
+            )
+        )
 
     def close(self):
         """Release the context, and leave current what was; twice is allowed. To be called where it was made: from
@@ -113,12 +129,16 @@ class Memory:
     device: pinned host memory and a device buffer, copied; mapped: pinned host memory that the device reads in place;
     managed: one cached buffer for both. On boards before compute capability 7.2 pinned memory is not cached by the
     processor; which kind is fastest is measured, not assumed.
+
+    alone: the one stream that may use managed memory. Without concurrent managed access (every Jetson) the processor
+    must not touch managed memory while any stream runs that could use it; so it is tied to ours, and no other matters.
     """
 
-    def __init__(self, drv, count, kind):
+    def __init__(self, drv, count, kind, alone=None):
         self.kind, self.drv, self.buffer = kind, drv, None
         if kind == "managed":
-            self.host = drv.managed_empty(count, np.float32, mem_flags=drv.mem_attach_flags.GLOBAL)
+            flags = drv.mem_attach_flags
+            self.host = drv.managed_empty(count, np.float32, mem_flags=flags.HOST if alone else flags.GLOBAL)
             self.address = int(self.host.base.get_device_pointer())
         elif kind == "mapped":
             self.host = drv.pagelocked_empty(count, np.float32, mem_flags=drv.host_alloc_flags.DEVICEMAP)
@@ -132,6 +152,16 @@ class Memory:
                 raise
             self.address = int(self.buffer)
         self.host[...] = 0
+        if alone:
+            self._tie(alone)
+
+    def _tie(self, stream):
+        try:
+            self.host.base.attach(self.drv.mem_attach_flags.SINGLE, stream)
+            stream.synchronize()
+        except self.drv.Error:
+            self.free()
+            raise
 
     def upload(self, stream, count):
         """Start the copy of the first `count` values to the device, where there is one to make."""

@@ -122,7 +122,7 @@ class Engine:
             raise KeyError(batch)
         if len(self._slots) >= MOST_SLOTS:
             self._slots.clear()
-        places, total = self._places(batch)
+        places, total = self._places(batch, [shape for _, shape in self._shapes])
         flat, arrays = self._allocate(total), []
         for (name, shape), (start, size) in zip(self._shapes, places):
             shape = (batch,) + shape
@@ -130,10 +130,10 @@ class Engine:
         self._slots[batch] = Slot(flat, arrays, self._tie([item[:2] for item in arrays], batch))
         return self._slots[batch]
 
-    def _places(self, batch):
-        """[(start, size)] of each input in the staging buffer, in float32 values, and the size of it all."""
+    def _places(self, batch, shapes):
+        """[(start, size)] of tensors (batch,) + shape in one buffer, in float32 values, and the size of it all."""
         places, start = [], 0
-        for _, shape in self._shapes:
+        for shape in shapes:
             size = batch * int(np.prod(shape, dtype=int))
             places.append((start, size))
             start += -(-size // self.alignment) * self.alignment

@@ -15,11 +15,14 @@ as well, and reads typed graphs better.
 import collections
 import importlib
 import json
+import threading
 import warnings
+import weakref
 
-from .errors import BackendError, PlanError
+from .errors import BackendError, InputError, PlanError
 
 MODULES = ("tensorrt", "tensorrt_rtx")
+LOGGERS = weakref.WeakKeyDictionary()  # one for each module, for good
 
 
 def load():
@@ -43,19 +46,15 @@ class Log:
         self.lines = collections.deque(maxlen=1000)
 
     def make(self, trt):
-        log, severities = self, {}
-        for name in ("INTERNAL_ERROR", "ERROR", "WARNING", "INFO", "VERBOSE"):
-            severities[getattr(trt.ILogger.Severity if hasattr(trt.ILogger, "Severity") else trt.Logger, name)] = name
+        """The logger of a module, which tells this Log as well from now on.
 
-        class Logger(trt.ILogger):
-            def __init__(self):
-                trt.ILogger.__init__(self)
-
-            def log(self, severity, message):
-                if severities.get(severity) in ("INTERNAL_ERROR", "ERROR", "WARNING"):
-                    log.lines.append((severities[severity], message))
-
-        return Logger()
+        There is one for all Logs: TensorRT keeps the first logger that it is given while anything made with it lives,
+        and calls that one whatever came with later objects. So every Log hears everything.
+        """
+        if trt not in LOGGERS:
+            LOGGERS[trt] = one_logger(trt)
+        LOGGERS[trt].add(self)
+        return LOGGERS[trt]
 
     def errors(self):
         """The error messages, oldest first, without the repetitions that follow a missing driver."""
@@ -64,6 +63,30 @@ class Log:
     def warnings(self):
         """The warnings, as `errors`."""
         return list(dict.fromkeys(text for severity, text in self.lines if severity == "WARNING"))
+
+
+def one_logger(trt):
+    """A logger of this module that passes errors and warnings on to Logs, as long as these live."""
+    severities = {}
+    for name in ("INTERNAL_ERROR", "ERROR", "WARNING"):
+        severities[getattr(trt.ILogger.Severity if hasattr(trt.ILogger, "Severity") else trt.Logger, name)] = name
+
+    class Logger(trt.ILogger):
+        def __init__(self):
+            trt.ILogger.__init__(self)
+            self.logs, self.lock = weakref.WeakSet(), threading.RLock()
+
+        def add(self, log):
+            with self.lock:
+                self.logs.add(log)
+
+        def log(self, severity, message):
+            if severity in severities:
+                with self.lock:
+                    for log in self.logs:
+                        log.lines.append((severities[severity], message))
+
+    return Logger()
 
 
 class Api:
@@ -110,6 +133,19 @@ class Api:
         else:
             config.max_workspace_size = size_bytes
 
+    def use_tactics(self, config, names):
+        """Let the builder take kernels from these sources alone, beside TensorRT's own. Raises InputError for a name
+        that this TensorRT has not."""
+        known = [name for name in dir(getattr(self.trt, "TacticSource", None)) if name.isupper()]
+        wrong = [name for name in names if name not in known]
+        if wrong:
+            raise InputError(
+                "--tactics: TensorRT {} has no source '{}', expected of: {}".format(
+                    self.version, wrong[0], ", ".join(known + ["none"])
+                )
+            )
+        config.set_tactic_sources(sum(1 << int(getattr(self.trt.TacticSource, name)) for name in set(names)))
+
     def ask_for_details(self, config):
         """Have the plan keep what the inspector tells of its layers, where there is an inspector."""
         if hasattr(self.trt.ProfilingVerbosity, "DETAILED"):
@@ -152,17 +188,24 @@ class Api:
 
     def deserialize(self, plan, log):
         """Plan bytes -> ICudaEngine, with the Runtime that must outlive it. Raises PlanError."""
+        log.lines.clear()
         runtime = self._start(self.trt.Runtime, log)
         engine = runtime.deserialize_cuda_engine(plan)
         if engine is None:
             raise PlanError(explained(log, "TensorRT {} cannot read this plan".format(self.version)))
         return runtime, engine
 
-    def layers(self, engine):
-        """[{name, precision}] of a built engine, as its inspector tells; None where there is no inspector."""
+    def layers(self, engine, context=None):
+        """[{name, precision}] of a built engine, as its inspector tells; None where there is no inspector.
+
+        Where the batch is free some versions tell formats only beside a context whose shapes are set, or not at all;
+        then the type of a layer's weights tells its precision.
+        """
         if not self.inspects:
             return None
         inspector = engine.create_engine_inspector()
+        if context is not None:
+            inspector.execution_context = context
         text = inspector.get_engine_information(self.trt.LayerInformationFormat.JSON)
         try:
             told = json.loads(text)
@@ -172,6 +215,8 @@ class Api:
         for item in told.get("Layers", []):
             if isinstance(item, dict):
                 kinds = [output.get("Format/Datatype", "") for output in item.get("Outputs", [])]
+                weights = item.get("Weights")
+                kinds.append(weights.get("Type", "") if isinstance(weights, dict) else "")
                 found.append({"name": item.get("Name", ""), "precision": precision_of(item.get("Precision"), kinds)})
             else:
                 found.append({"name": str(item), "precision": None})

@@ -1,8 +1,12 @@
 """A TensorRT engine: a plan, its execution contexts, staging memory and CUDA graphs.
 
-One call is: inputs into pinned memory, one copy to the device, one launch, one copy back, one synchronisation. For each
-batch size the launch is captured into a CUDA graph after a warm-up run, where the driver can; otherwise it is enqueued
-every time, and `graphs` says why. Larger batches are split, smaller ones run in the profile that holds them.
+One call is: inputs into pinned memory, one copy to the device, one launch, one copy back, one synchronisation. Larger
+batches are split, smaller ones run in the profile that holds them.
+
+Each profile has one execution context (before TensorRT 10 it can have no more), and a CUDA graph holds the state of the
+context it was captured from: setting another shape there makes it undefined. So a profile has at most one graph, of the
+batch size that ran in it twice in a row, and lets go of it when another size comes. Where the driver cannot capture,
+each launch is enqueued, and `graphs` says why.
 """
 
 import atexit
@@ -39,7 +43,7 @@ class TrtEngine(Engine):
         super().__init__(graph)
         self.cuda, self.api, self.batches, self.memory = cuda, api, tuple(batches), memory
         self.graphs = "on" if use_graphs else "off"
-        self._log, self._captured, self._contexts = Log(), {}, {}
+        self._log, self._lanes = Log(), {}
         self._output_shapes = [tuple(tensor.shape[1:]) for tensor in graph.outputs]
         self._runtime = self.engine = self._io = self._stream = self._input = self._output = None
         try:
@@ -55,8 +59,8 @@ class TrtEngine(Engine):
             self._runtime, self.engine = self.api.deserialize(content, self._log)
             self._io = (NamedTensors if self.api.named else Bindings)(self.engine)
             self._stream = self.cuda.stream()
-        self._input = self.cuda.memory(self._places(most)[1], self.memory)
-        self._output = self.cuda.memory(sum(self._padded(most, shape) for shape in self._output_shapes), self.memory)
+        for name, shapes in (("_input", [shape for _, shape in self._shapes]), ("_output", self._output_shapes)):
+            setattr(self, name, self.cuda.memory(self._places(most, shapes)[1], self.memory, self._stream))
 
     @classmethod
     def open(cls, bundle, graph, threads=None, precision=None, memory=None, use_graphs=True):
@@ -86,8 +90,8 @@ class TrtEngine(Engine):
             cuda.close()
 
     def warm_up(self):
-        """Run every profile's largest batch once, and capture its graph."""
-        for batch in self.batches:
+        """Run every profile's largest batch twice, which captures its graph."""
+        for batch in self.batches + self.batches:
             self.run(**{name: np.zeros((batch,) + shape, np.float32) for name, shape in self._shapes})
 
     def run(self, out=None, **inputs):
@@ -111,21 +115,16 @@ class TrtEngine(Engine):
         return self._input.host[:count]
 
     def _tie(self, arrays, batch):
-        """Addresses and views for one batch size; its context and profile."""
-        places, read = self._places(batch)
+        """Addresses and views for one batch size; its profile."""
+        places, read = self._places(batch, [shape for _, shape in self._shapes])
         addresses = {name: self._input.address + 4 * start for (name, _), (start, _) in zip(self._shapes, places)}
-        outputs, start = [], 0
-        for name, shape in zip(self._outputs, self._output_shapes):
+        places, written = self._places(batch, self._output_shapes)
+        outputs = []
+        for name, shape, (start, size) in zip(self._outputs, self._output_shapes, places):
             addresses[name] = self._output.address + 4 * start
-            size = batch * int(np.prod(shape, dtype=int))
             outputs.append(self._output.host[start : start + size].reshape((batch,) + shape))
-            start += self._padded(batch, shape)
-        return Tied(batch, addresses, outputs, read, start)
-
-    def _padded(self, batch, shape):
-        """Values of a (batch,) + shape tensor, up to the next aligned place."""
-        count = batch * int(np.prod(shape, dtype=int))
-        return -(-count // self.alignment) * self.alignment
+        profile = next(index for index, high in enumerate(self.batches) if batch <= high)
+        return Tied(batch, profile, addresses, outputs, read, written)
 
     def _run(self, slot):
         tied = slot.extra
@@ -141,48 +140,76 @@ class TrtEngine(Engine):
 
     def _launch(self, tied):
         """Put a run on the stream, as a graph where there is one -> None, or what went wrong."""
-        graph = self._captured.get(tied.batch)
-        if graph is not None:
-            return graph.launch()
-        problem = self._enqueue(tied)
-        if self.graphs == "on" and not problem:
+        lane = self._lanes.get(tied.profile)
+        again = lane is not None and lane.batch == tied.batch
+        if again and lane.graph is not None:
+            return lane.graph.launch()
+        self._log.lines.clear()
+        lane = lane or self._make_lane(tied.profile)
+        if lane is None:
+            return self._why("no execution context for batches up to {}".format(self.batches[tied.profile]))
+        lane.turn_to(tied.batch)
+        problem = self._enqueue(lane, tied)
+        if again and self.graphs == "on" and not problem:
             self._stream.synchronize()
-            self._capture(tied)
+            self._capture(lane, tied)
         return problem
 
-    def _enqueue(self, tied):
+    def _enqueue(self, lane, tied):
         """Copies and the launch, on the stream -> None, or what TensorRT said against it."""
-        profile = next(index for index, high in enumerate(self.batches) if tied.batch <= high)
-        context = self._contexts.get(profile) or self._make_context(profile)
-        if context is None:
-            return self._why("no execution context for batches up to {}".format(self.batches[profile]))
         self._input.upload(self._stream, tied.read)
         shapes = {name: (tied.batch,) + shape for name, shape in self._shapes}
-        if not self._io.enqueue(context, profile, shapes, tied.addresses, self._stream):
+        launch = self._io.prepare(lane.context, tied.profile, shapes, tied.addresses)
+        if launch is None or not launch(self._stream.handle):
             return self._why("a batch of {} cannot be enqueued".format(tied.batch))
         return self._output.download(self._stream, tied.written)
 
-    def _make_context(self, profile):
+    def _make_lane(self, profile):
         context = self.engine.create_execution_context()
         if context is None or not context.set_optimization_profile_async(profile, self._stream.handle):
             return None
         self._stream.synchronize()
-        self._contexts[profile] = context
-        return context
+        self._lanes[profile] = Lane(context)
+        return self._lanes[profile]
+
+    def bare(self, batch):
+        """Function that runs TensorRT alone at a batch size that has just been run: no staging, no copies, no graph.
+        It is for measuring what the rest costs, and good until this engine runs another size."""
+        with self._lock:
+            tied = self._slots[batch].extra
+            lane = self._lanes[tied.profile]
+            lane.turn_to(batch)
+            shapes = {name: (batch,) + shape for name, shape in self._shapes}
+            with self.cuda.active():
+                launch = self._io.prepare(lane.context, tied.profile, shapes, tied.addresses)
+        if launch is None:
+            raise BackendError(self._why("a batch of {} cannot be enqueued".format(batch)))
+
+        def call():
+            with self.cuda.active():
+                if not launch(self._stream.handle):
+                    raise BackendError(self._why("a batch of {} cannot be enqueued".format(batch)))
+                self._stream.synchronize()
+
+        return call
+
+    def layers(self):
+        """What TensorRT tells of the engine's layers, see Api.layers; after a run it can tell more."""
+        with self._lock, self.cuda.active():
+            context = next((lane.context for lane in self._lanes.values()), None)
+            return self.api.layers(self.engine, context)
 
     def _why(self, what):
-        text = explained(self._log, what)
-        self._log.lines.clear()
-        return text
+        return explained(self._log, what)
 
-    def _capture(self, tied):
+    def _capture(self, lane, tied):
         try:
-            self._captured[tied.batch] = capture(self._stream, lambda: self._enqueue_or_raise(tied))
+            lane.graph = capture(self._stream, lambda: self._enqueue_or_raise(lane, tied))
         except CaptureError as error:
             self.graphs = "off: {}".format(error)
 
-    def _enqueue_or_raise(self, tied):
-        problem = self._enqueue(tied)
+    def _enqueue_or_raise(self, lane, tied):
+        problem = self._enqueue(lane, tied)
         if problem:
             raise CaptureError(problem)
 
@@ -195,16 +222,19 @@ class TrtEngine(Engine):
             OPEN.discard(self)
             with self.cuda.active():
                 self._wait()
-                for graph in self._captured.values():
-                    graph.free()
-                self._captured = {}
-                self._contexts = {}
+                self._drop_lanes()
                 self._io = self.engine = None
                 self._runtime = None
                 for memory in (self._input, self._output):
                     if memory is not None:
                         memory.free()
                 self._input = self._output = self._stream = None
+
+    def _drop_lanes(self):
+        """Graphs first: they hold what belongs to the contexts."""
+        for lane in self._lanes.values():
+            lane.turn_to(None)
+        self._lanes.clear()
 
     def _wait(self):
         """Let what is on the stream end, well or not: a run that failed may have left a copy there."""
@@ -225,12 +255,28 @@ class TrtEngine(Engine):
 
 
 class Tied:
-    """What a batch size keeps: addresses by tensor, views of the outputs, values to copy in and out."""
+    """What a batch size keeps: profile, addresses by tensor, views of the outputs, values to copy in and out."""
 
-    __slots__ = ("batch", "addresses", "outputs", "read", "written")
+    __slots__ = ("batch", "profile", "addresses", "outputs", "read", "written")
 
-    def __init__(self, batch, addresses, outputs, read, written):
-        self.batch, self.addresses, self.outputs, self.read, self.written = batch, addresses, outputs, read, written
+    def __init__(self, batch, profile, addresses, outputs, read, written):
+        self.batch, self.profile, self.addresses = batch, profile, addresses
+        self.outputs, self.read, self.written = outputs, read, written
+
+
+class Lane:
+    """What a profile keeps: its execution context, the batch size that is set there, the graph captured of it."""
+
+    __slots__ = ("context", "batch", "graph")
+
+    def __init__(self, context):
+        self.context, self.batch, self.graph = context, None, None
+
+    def turn_to(self, batch):
+        """Before another batch size is set: the graph of the one before is of no use after that."""
+        if self.graph is not None:
+            self.graph.free()
+        self.batch, self.graph = batch, None
 
 
 class Bindings:
@@ -241,14 +287,15 @@ class Bindings:
         self.block = engine.num_bindings // engine.num_optimization_profiles
         self.names = [engine.get_binding_name(index) for index in range(self.block)]
 
-    def enqueue(self, context, profile, shapes, addresses, stream):
-        """Put one run on the stream; False where TensorRT refuses, and its log says why."""
+    def prepare(self, context, profile, shapes, addresses):
+        """Set the shapes of the inputs -> function that puts one run on a stream, given its handle, and is False where
+        TensorRT refuses; None where it refuses the shapes. Its log says why."""
         pointers, start = [0] * self.engine.num_bindings, profile * self.block
         for index, name in enumerate(self.names):
             pointers[start + index] = addresses[name]
             if name in shapes and not context.set_binding_shape(start + index, shapes[name]):
-                return False
-        return context.execute_async_v2(pointers, stream.handle)
+                return None
+        return lambda handle: context.execute_async_v2(pointers, handle)
 
 
 class NamedTensors:
@@ -257,8 +304,8 @@ class NamedTensors:
     def __init__(self, engine):
         self.engine = engine
 
-    def enqueue(self, context, profile, shapes, addresses, stream):
-        """As Bindings.enqueue."""
+    def prepare(self, context, profile, shapes, addresses):
+        """As Bindings.prepare."""
         done = [context.set_input_shape(name, shape) for name, shape in shapes.items()]
         done += [context.set_tensor_address(name, address) for name, address in addresses.items()]
-        return all(done) and context.execute_async_v3(stream.handle)
+        return context.execute_async_v3 if all(done) else None

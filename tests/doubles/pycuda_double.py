@@ -49,6 +49,7 @@ class Block:
 
     def __init__(self, kind, address, bytes_, host):
         self.kind, self.address, self.bytes, self.host, self.live = kind, address, bytes_, host, True
+        self.open_to = None  # managed memory: the handle of the only stream that may use it, 0 none, None all
 
 
 class Gpu:
@@ -64,6 +65,8 @@ class Gpu:
         self.driver_stacks, self.pycuda_stacks = collections.defaultdict(list), collections.defaultdict(list)
         self.fail_allocation = None  # called with (kind, bytes); true: out of memory
         self.capture_status = {}  # libcuda function -> the status it returns
+        self.delay_s = {}  # kind of memory -> seconds that a run on it takes longer
+        self.integrated = "Tegra" in name  # memory shared with the host, and no concurrent managed access
         self.lock = threading.RLock()
 
     def violation(self, text):
@@ -134,6 +137,15 @@ class Gpu:
                 return block.bytes[start : start + size]
         raise LogicError("an illegal memory access was encountered: {} bytes at {:#x}".format(size, address))
 
+    def kind_at(self, address, stream):
+        """The kind of memory at an address that work on a stream uses."""
+        for block in self.blocks:
+            if block.live and block.address and block.address <= address < block.address + len(block.bytes):
+                if block.open_to not in (None, stream):
+                    self.violation("managed memory is used on a stream that it is not tied to")
+                return block.kind
+        return None
+
     def on_host(self, array):
         """A page-locked array -> its bytes; asynchronous copies want such memory."""
         address, size = array.ctypes.data, array.nbytes
@@ -159,10 +171,10 @@ class Gpu:
 
 
 class Queue:
-    """What a stream has been given, and what is being captured from it (None: nothing)."""
+    """What a stream has been given, and what is being captured from it (None: nothing); does it wait for others?"""
 
-    def __init__(self):
-        self.work, self.captured = collections.deque(), None
+    def __init__(self, blocking):
+        self.work, self.captured, self.blocking = collections.deque(), None, blocking
 
 
 class Held:
@@ -244,11 +256,11 @@ class Context:
 
 
 class Stream(Held):
-    def __init__(self, gpu):
+    def __init__(self, gpu, flags):
         gpu.need_context("cuStreamCreate")
         super().__init__(gpu)
         self.handle = gpu.handle()
-        gpu.streams[self.handle] = Queue()
+        gpu.streams[self.handle] = Queue(flags != 1)
         gpu.counts["streams"] += 1
 
     def synchronize(self):
@@ -308,6 +320,16 @@ class HostAllocation(Allocation):
         assert found.base is self
         return found
 
+    def attach(self, mem_flags, stream=None):
+        self.gpu.need_context("cuStreamAttachMemAsync")
+        if self.block.kind != "managed" or mem_flags != 4:
+            raise LogicError("cuStreamAttachMemAsync failed: invalid argument")
+
+        def tied():
+            self.block.open_to = stream.handle
+
+        self.gpu.put(stream.handle, tied)
+
     def get_device_pointer(self):
         self.gpu.need_context("cuMemHostGetDevicePointer")
         if not self.block.live or not self.block.address:
@@ -345,6 +367,9 @@ def make(gpu):
         def compute_capability(self):
             return gpu.capability
 
+        def get_attribute(self, attribute):
+            return {"INTEGRATED": int(gpu.integrated), "CONCURRENT_MANAGED_ACCESS": int(not gpu.integrated)}[attribute]
+
         def retain_primary_context(self):
             gpu.retained += 1
             return Context(gpu, "primary")
@@ -361,7 +386,12 @@ def make(gpu):
             if kind == "managed" and mem_flags not in (1, 2):
                 raise LogicError("cuMemAllocManaged failed: invalid argument")
             found = "mapped" if kind == "pinned" and mem_flags & 2 else kind
-            return HostAllocation(gpu, found, count * np.dtype(dtype).itemsize).array(shape, dtype)
+            allocation = HostAllocation(gpu, found, count * np.dtype(dtype).itemsize)
+            if kind == "managed" and mem_flags == 2:
+                allocation.block.open_to = 0
+            elif kind == "managed" and gpu.integrated:
+                gpu.violation("managed memory that the host may not touch while any stream runs")
+            return allocation.array(shape, dtype)
 
         return empty
 
@@ -393,7 +423,10 @@ def make(gpu):
         return gpu.memory_bytes - used, gpu.memory_bytes
 
     drv.init, drv.Device, drv.Context = init, Device, Context
-    drv.Stream = lambda flags=0: Stream(gpu)
+    drv.Stream = lambda flags=0: Stream(gpu, flags)
+    drv.device_attribute = types.SimpleNamespace(
+        INTEGRATED="INTEGRATED", CONCURRENT_MANAGED_ACCESS="CONCURRENT_MANAGED_ACCESS"
+    )
     drv.mem_alloc = lambda size: DeviceAllocation(gpu, "device", size)
     drv.pagelocked_empty, drv.managed_empty = host_empty("pinned"), host_empty("managed")
     drv.memcpy_htod_async, drv.memcpy_dtoh_async = memcpy_htod_async, memcpy_dtoh_async
@@ -448,6 +481,8 @@ class LibCuda:
         queue = self._gpu.stream(_value(stream))
         if queue.captured is not None:
             return 900
+        if queue.blocking:
+            self._gpu.violation("a stream is captured that waits for the legacy default stream")
         queue.captured = []
 
     def _cuStreamEndCapture(self, stream, place):

@@ -14,6 +14,7 @@ import contextlib
 import json
 import os
 import threading
+import time
 import types
 import weakref
 
@@ -43,7 +44,8 @@ class Double:
     fails, or None; ignore_constraints; broken: names of calls that fail ("create_execution_context", "execute",
     "set_optimization_profile_async", "set_shape", "deserialize_cuda_engine"); spoil: (output name, array) -> array,
     applied to what is computed. counts; builds: what each build was asked; used: {(class, method): {(types of the
-    arguments by place, ((name, type), ...))}} of all calls.
+    arguments by place, ((name, type), ...))}} of all calls; shapeless: an inspector says of formats "N/A due to dynamic
+    shapes" (True), or does so without a context ("alone"); loggers: all that were given.
     """
 
     def __init__(self, version, gpu, table):
@@ -51,6 +53,7 @@ class Double:
         self.no_driver, self.unsupported, self.refuse, self.ignore_constraints = False, set(), None, False
         self.broken, self.spoil, self.counts, self.builds = set(), None, collections.Counter(), []
         self.used = collections.defaultdict(set)
+        self.shapeless, self.loggers = False, []
 
     @property
     def device(self):
@@ -117,7 +120,7 @@ class Builder:
     def create_builder_config(self):
         return self.double.new(
             "IBuilderConfig", logger=self.state.logger, flags={"TF32"}, workspace=None, profiles=[], verbosity=None,
-            cache=None,
+            cache=None, tactics=None,
         )  # fmt: skip
 
     def create_optimization_profile(self):
@@ -128,7 +131,7 @@ class Builder:
         double.counts["builds"] += 1
         record = {
             "workspace": asked.workspace, "flags": sorted(asked.flags), "typed": made.typed,
-            "verbosity": asked.verbosity,
+            "verbosity": asked.verbosity, "tactics": asked.tactics,
             "profiles": [dict(profile.state.shapes) for profile in asked.profiles],
             "cache": None if asked.cache is None else sorted(asked.cache.state.entries),
             "asked": [layer.state.name for layer in made.layers if layer.state.precision is not None],
@@ -325,6 +328,14 @@ class IBuilderConfig:
 
     def get_memory_pool_limit(self, pool):
         return self.state.workspace or 0
+
+    def set_tactic_sources(self, tactic_sources):
+        names, mask = self.double.table["enums"]["TacticSource"], whole(tactic_sources, "set_tactic_sources")
+        if mask >> len(names):
+            error(self.state.logger, "setTacticSources: unknown source in {}".format(mask))
+            return False
+        self.state.tactics = [name for number, name in enumerate(names) if mask >> number & 1]
+        return True
 
     @property
     def profiling_verbosity(self):
@@ -554,7 +565,7 @@ class ICudaEngine:
         used = self.state.profiles_used
         found = double.new(
             "IExecutionContext", engine=self, profile=None, shapes={}, addresses={}, busy=threading.Lock(),
-            alive=[True], logger=self.state.logger,
+            alive=[True], changes=[0], logger=self.state.logger,
         )  # fmt: skip
         if not used:  # the first one gets profile 0 by itself
             found.state.profile = 0
@@ -563,7 +574,7 @@ class ICudaEngine:
 
     def create_engine_inspector(self):
         self.double.ready("an inspector made", self.state.logger)
-        return self.double.new("EngineInspector", engine=self)
+        return self.double.new("EngineInspector", engine=self, context=None)
 
 
 def names_of(engine):
@@ -575,6 +586,14 @@ def shapes_of(engine, side):
 
 
 class EngineInspector:
+    @property
+    def execution_context(self):
+        return self.state.context
+
+    @execution_context.setter
+    def execution_context(self, value):
+        self.state.context = value
+
     def get_engine_information(self, format):  # noqa: A002
         header = self.state.engine.state.header
         member_of(self.double.module.LayerInformationFormat, format)
@@ -588,8 +607,12 @@ class EngineInspector:
                 said = {"FLOAT": "Row major linear FP32", "HALF": "Row major linear FP16 format"}.get(
                     kind, "Row major INT32"
                 )
+                if self.double.shapeless is True or self.double.shapeless and self.state.context is None:
+                    said = "N/A due to dynamic shapes"
                 side = {"Name": "?", "Dimensions": [-1, 1], "Format/Datatype": said}
                 layers.append({"Name": name + ending, "LayerType": operator, "Inputs": [side], "Outputs": [side]})
+                if operator in ("Conv", "Gemm"):
+                    layers[-1]["Weights"] = {"Type": kind.capitalize(), "Count": 1}
         return json.dumps({"Layers": layers, "Bindings": names_of(self.state.engine)})
 
 
@@ -632,6 +655,7 @@ class IExecutionContext:
             engine.profiles_used[state.profile] = None
             engine.profiles_used[profile_index] = weakref.ref(self)
             state.profile, state.shapes = None, {}
+            state.changes[0] += 1
 
             def chosen():
                 state.profile = profile_index
@@ -660,6 +684,7 @@ class IExecutionContext:
             if name not in names_of(self.state.engine):
                 error(self.state.logger, "setTensorAddress: no tensor {}".format(name))
                 return False
+            self.state.changes[0] += self.state.addresses.get(name) != memory
             self.state.addresses[name] = whole(memory, "set_tensor_address")
             return True
 
@@ -711,6 +736,7 @@ def _set_shape(context, name, shape):
             "Parameter check failed: {} {} is not in profile {}: {}".format(name, sizes, state.profile, limits),
         )
         return False
+    state.changes[0] += state.shapes.get(name) != sizes
     state.shapes[name] = sizes
     return True
 
@@ -743,10 +769,15 @@ def _enqueue(context, addresses, stream):
             gpu.violation("an address that is no memory of this size")
             return False
     session, half, alive, addresses = engine.session, engine.header["half"], state.alive, dict(addresses)
+    kinds = {gpu.kind_at(address, stream) for address in addresses.values()}
+    changes, when = state.changes, state.changes[0] if gpu.stream(stream).captured is not None else None
 
     def work():
         if not alive[0]:
             gpu.violation("work of an execution context that is gone")
+        if when is not None and when != changes[0]:
+            gpu.violation("a CUDA graph of an execution context that was changed after the capture")
+        time.sleep(max(gpu.delay_s.get(kind, 0) for kind in kinds))
         double.counts["executed"] += 1
         given = {name: read(gpu, addresses[name], shapes[name]) for name in inputs}
         names = [name for name, _ in engine.header["outputs"]]
@@ -890,7 +921,9 @@ def _gone(name):
 def logger_of(owner, logger):
     if not isinstance(logger, owner.double.module.ILogger):
         raise TypeError("incompatible constructor arguments: {!r}, expected an ILogger".format(logger))
-    return logger
+    if logger not in owner.double.loggers:
+        owner.double.loggers.append(logger)
+    return owner.double.loggers[0]  # the first is kept, whatever comes later
 
 
 class Made(type):

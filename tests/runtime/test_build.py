@@ -16,7 +16,7 @@ TYPED = ("10.0.0", "10.13", "11.1", "rtx-1.7.1")
 
 
 def build(path, *options):
-    return main(["build", path, "--samples", "16", "--batch", "1,4"] + list(options))
+    return main(["build", path, "--samples", "16", "--batch", "1,4", "--memory", "device"] + list(options))
 
 
 def plans(path):
@@ -223,7 +223,7 @@ def test_values_not_finite_in_fresh_samples_alone(board, copied, capsys):
         return spoiled(np.nan)(name, array) if len(seen) > 12 else array
 
     board.double.spoil = spoil
-    assert main(["build", path, "--samples", "40", "--batch", "1,4"]) == 1
+    assert main(["build", path, "--samples", "40", "--batch", "1,4", "--memory", "device"]) == 1
     assert "values not finite in 40 rows: nothing was written" in capsys.readouterr().err
     assert plans(path) == {}
 
@@ -394,3 +394,27 @@ def test_progress_is_shown_on_a_terminal(board, copied, monkeypatch, capsys):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     assert build(copied()) == 0
     assert "building 'decode' in fp16: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_sources_of_kernels_can_be_named(plug, copied, version, capsys):
+    """A board without a sound cuBLAS or cuDNN builds without them."""
+    board, path = plug(version), copied()
+    known = board.double.table["enums"]["TacticSource"]
+    assert build(path) == 0
+    assert board.double.builds[-1]["tactics"] is None and certificate(path)["tactics"] is None
+    assert build(path, "--tactics", known[-1].lower()) == 0
+    assert board.double.builds[-1]["tactics"] == [known[-1]] and certificate(path)["tactics"] == [known[-1]]
+    assert build(path, "--tactics", "none") == 0
+    assert board.double.builds[-1]["tactics"] == [] and certificate(path)["tactics"] == []
+    capsys.readouterr()
+    assert build(path, "--tactics", "CUFFT") == 1
+    expected = "has no source 'CUFFT', expected of: {}, none".format(", ".join(sorted(known)))
+    assert expected in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name, low, high", [("NVIDIA Tegra X2", 1 << 26, 1 << 30), ("NVIDIA H100", 1 << 28, 1 << 28)])
+def test_the_workspace_comes_from_the_memory_that_the_gpu_uses(plug, copied, name, low, high):
+    board = plug("8.5.3.1", Gpu(name, memory_bytes=1 << 30))
+    assert build(copied()) == 0
+    assert low <= board.double.builds[0]["workspace"] <= high

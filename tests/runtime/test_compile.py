@@ -74,6 +74,12 @@ def test_profiles_cover_every_batch_once(plug, version, content, batches):
     assert ranges == list(range(1, batches[-1] + 1))
 
 
+def test_a_profile_that_is_refused_is_an_error(board, content, monkeypatch, sentence):
+    monkeypatch.setattr(board.trt.IBuilderConfig, "add_optimization_profile", lambda self, profile: -1)
+    text = sentence(PlanError, compiling.build, Api(board.trt), wanted(content))
+    assert text == "TensorRT 8.2.1 refuses a profile for batches 1 to 1"
+
+
 def test_tf32_is_always_off_and_details_are_always_asked_for(board, content):
     compiling.build(Api(board.trt), wanted(content))
     assert board.double.builds[0]["flags"] == [] and board.double.builds[0]["verbosity"] == "DETAILED"
@@ -179,8 +185,13 @@ def test_the_cache_lies_under_home_without_xdg(monkeypatch, tmp_path):
 def test_the_workspace_is_a_quarter_of_what_is_free(tmp_path, text, expected):
     (tmp_path / "proc").mkdir()
     (tmp_path / "proc" / "meminfo").write_text(text)
-    assert compiling.workspace(str(tmp_path)) == expected
-    assert compiling.workspace(str(tmp_path / "nowhere")) == 1 << 26
+    assert compiling.workspace(root=str(tmp_path)) == expected
+    assert compiling.workspace(root=str(tmp_path / "nowhere")) == 1 << 26
+
+
+@pytest.mark.parametrize("free, expected", [(1 << 20, 1 << 26), (2 << 30, 1 << 29), (80 << 30, 1 << 30)])
+def test_a_gpu_with_its_own_memory_decides_its_workspace(free, expected, tmp_path):
+    assert compiling.workspace(free, str(tmp_path)) == expected
 
 
 def test_a_heartbeat_during_a_silent_build(board, content):

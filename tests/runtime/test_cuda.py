@@ -6,7 +6,8 @@ import types
 
 import numpy as np
 import pytest
-from doubles.pycuda_double import LibCuda
+from doubles import pycuda_double
+from doubles.pycuda_double import Gpu, LibCuda
 from latentjet.runtime import cuda as cudas
 from latentjet.runtime.cuda import KINDS, CaptureError, Cuda, capture, driver
 from latentjet.runtime.errors import BackendError
@@ -21,7 +22,14 @@ def cuda(board):
 
 def test_what_a_plan_is_built_for(cuda):
     assert cuda.identity() == {"gpu": "NVIDIA Tegra X2", "sm": "6.2", "cuda": "10.2"}
-    assert cuda.free_bytes() == 8 << 30
+
+
+def test_free_memory_is_the_gpus_own_or_the_systems(plug):
+    for name, free in (("NVIDIA Tegra X2", None), ("NVIDIA H100", 8 << 30)):
+        plug("8.5.3.1", Gpu(name))
+        with_context = Cuda()
+        assert with_context.free_bytes() == free
+        with_context.close()
 
 
 def test_no_pycuda(board, hidden, sentence):
@@ -73,7 +81,7 @@ def test_beside_another_context(board):
     board.drv.init()
     other = board.drv.Device(0).make_context()
     cuda = Cuda()
-    memory = cuda.memory(64, "device")
+    memory = cuda.memory(64, "device", None)
     assert board.gpu.current() == "another context"
     with cuda.active():
         assert board.gpu.current() == "primary"
@@ -121,11 +129,11 @@ def test_in_another_thread_calls_work_and_close_waits_for_the_end(board):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_memory_of_each_kind(cuda, board, kind):
-    there, back = cuda.memory(96, kind), cuda.memory(96, kind)
+    stream = cuda.stream()
+    there, back = cuda.memory(96, kind, stream), cuda.memory(96, kind, stream)
     assert there.host.dtype == np.float32 and there.host.shape == (96,) and (there.host == 0).all()
     assert there.address and there.address % 256 == 0
     with cuda.active():
-        stream = cuda.stream()
         there.host[:] = np.arange(96)
         there.upload(stream, 50)
         stream.synchronize()
@@ -149,7 +157,7 @@ def test_memory_of_each_kind(cuda, board, kind):
 
 
 def test_an_unknown_kind_of_memory(cuda, sentence):
-    text = sentence(BackendError, cuda.memory, 4, "pinned")
+    text = sentence(BackendError, cuda.memory, 4, "pinned", None)
     assert text == "memory is 'pinned', expected one of device, mapped, managed"
 
 
@@ -158,9 +166,44 @@ def test_an_unknown_kind_of_memory(cuda, sentence):
 ])  # fmt: skip
 def test_memory_that_runs_out_leaves_nothing_behind(cuda, board, kind, runs_out, sentence):
     board.gpu.fail_allocation = lambda what, size: what == runs_out
-    text = sentence(BackendError, cuda.memory, 250000, kind)
+    stream = cuda.stream()
+    text = sentence(BackendError, cuda.memory, 250000, kind, stream)
     assert "no {} memory for 1.0 MB (cuMemAlloc failed: out of memory)".format(kind) in text
+    with cuda.active():
+        del stream
+        gc.collect()  # the exception holds frames
     assert board.gpu.leaks() == ["primary context"]
+
+
+@pytest.mark.parametrize("name, tied", [("NVIDIA Tegra X2", True), ("NVIDIA H100", False)])
+def test_managed_memory_belongs_to_one_stream_where_the_host_may_not_share_it(plug, name, tied):
+    board = plug("8.2.1", Gpu(name))
+    cuda = Cuda()
+    with cuda.active():
+        stream = cuda.stream()
+        memory = cuda.memory(64, "managed", stream)
+        assert board.gpu.blocks[0].open_to == (stream.handle if tied else None)
+        memory.free()
+        del stream
+    cuda.close()
+
+
+def test_managed_memory_that_cannot_be_tied_leaves_nothing_behind(cuda, board, monkeypatch, sentence):
+    def fails(self, flags, stream):
+        raise board.drv.LogicError("cuStreamAttachMemAsync failed: invalid argument")
+
+    monkeypatch.setattr(pycuda_double.HostAllocation, "attach", fails)
+    stream = cuda.stream()
+    text = sentence(BackendError, cuda.memory, 64, "managed", stream)
+    assert "no managed memory for 0.0 MB (cuStreamAttachMemAsync failed" in text
+    with cuda.active():
+        del stream
+        gc.collect()  # the exception holds frames
+    assert board.gpu.leaks() == ["primary context"]
+
+
+def test_an_attribute_that_an_old_pycuda_does_not_know(cuda, board):
+    assert cuda.has("INTEGRATED") and not cuda.has("CONCURRENT_MANAGED_ACCESS") and not cuda.has("ABSENT")
 
 
 @pytest.fixture(params=[False, True], ids=["CUDA 10.2", "CUDA 11.4"])

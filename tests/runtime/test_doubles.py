@@ -184,7 +184,7 @@ def test_calls_without_a_current_context_are_counted(board):
 def test_two_threads_in_one_execution_context(board, built):
     with open_engine(Bundle.open(built()), "decode", "trt") as engine:
         engine.warm_up()
-        context = next(iter(engine._contexts.values()))
+        context = next(iter(engine._lanes.values())).context
         with tensorrt_double.alone(context):
             found = []
 

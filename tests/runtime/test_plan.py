@@ -69,7 +69,7 @@ def test_plans_for_several_devices_live_side_by_side(plug, built):
     plug("8.0.1")
     path = built()
     board = plug("8.2.1")
-    assert main(["build", path, "--samples", "16", "--batch", "1,4"]) == 0
+    assert main(["build", path, "--samples", "16", "--batch", "1,4", "--memory", "device"]) == 0
     assert len(plan.certificates(path)) == 2
     with open_engine(Bundle.open(path), "decode", "trt") as engine:
         assert engine.api.version == "8.2.1"
@@ -160,7 +160,7 @@ def test_a_graph_whose_half_was_refused_wants_float32(board, copied, sentence):
     with open(place, "w") as handle:
         json.dump(manifest, handle)
     assert "no fp32 plan of 'decode'" in sentence(PlanError, plan.read, Bundle.open(path), "decode", None, TX2)
-    assert main(["build", path, "--samples", "16", "--batch", "1,4"]) == 0
+    assert main(["build", path, "--samples", "16", "--batch", "1,4", "--memory", "device"]) == 0
     assert [found["precision"] for _, found in plan.certificates(path)] == ["fp32"]
 
 

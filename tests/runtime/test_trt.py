@@ -6,6 +6,7 @@ import pytest
 from doubles.tensorrt_double import VERSIONS
 from latentjet.runtime.bundle import Bundle
 from latentjet.runtime.compile import build, recipe
+from latentjet.runtime.engine import open_engine
 from latentjet.runtime.errors import BackendError, PlanError
 from latentjet.runtime.trt import Api, Log, explained, load, precision_of
 
@@ -163,6 +164,26 @@ def test_the_inspector(plug, plan_of, version, precision):
     assert floats == {precision}
     assert any(layer["name"] == "PWN(node_exp)" for layer in layers)
     assert any(layer["name"].endswith("[profile 1]") for layer in layers)
+
+
+@pytest.mark.parametrize("shapeless", ["alone", True])
+def test_an_inspector_that_tells_no_formats(board, built, shapeless):
+    """Where the batch is free, formats are told beside a context, or never; then the weights tell."""
+    board.double.shapeless = shapeless
+    with open_engine(Bundle.open(built("realnvp", "--graphs", "decode")), "decode", "trt") as engine:
+        engine.warm_up()
+        told = engine.layers()
+    assert {layer["precision"] for layer in told if layer["name"].startswith("node_conv2d")} == {"fp16"}
+    rest = {layer["precision"] for layer in told if layer["name"].startswith("PWN")}
+    assert rest == ({"fp16"} if shapeless == "alone" else {None})
+
+
+def test_a_runtime_that_finds_no_gpu(board, monkeypatch, sentence):
+    def fails(logger):
+        raise TypeError("pybind11::init(): factory function returned nullptr")
+
+    monkeypatch.setattr(board.trt, "Runtime", fails)
+    assert "found no usable GPU" in sentence(PlanError, Api(board.trt).deserialize, b"plan", Log())
 
 
 class Inspected:

@@ -225,7 +225,8 @@ def test_what_tensorrt_refuses_is_said(plug, opened, expected, version, broken, 
 
 def test_what_cuda_refuses_is_said(board, opened, sentence):
     engine = opened()
-    engine.run(**given(3))
+    for _ in range(2):
+        engine.run(**given(3))
     board.gpu.capture_status["cuGraphLaunch"] = 719
     text = sentence(BackendError, engine.run, **given(3))
     assert text == "graph 'decode' failed on the GPU: cuGraphLaunch returned 719"
@@ -382,6 +383,42 @@ def test_opening_that_fails_leaves_nothing(plug, built, version, step, monkeypat
     assert board.gpu.leaks() == []
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_graph_is_never_launched_after_its_context_was_changed(plug, opened, expected, version):
+    """TensorRT leaves that undefined, so a profile keeps one graph, of the size that came twice in a row. The double
+    writes a violation where an older graph is launched."""
+    board = plug(version)
+    engine = opened()
+    board.gpu.counts.clear()
+    for turn, (rows, launched, captured) in enumerate(
+        [(3, 0, 0), (3, 0, 1), (3, 1, 1), (3, 2, 1), (1, 2, 1), (3, 3, 1), (4, 3, 1), (3, 3, 1), (3, 3, 2), (3, 4, 2)]
+    ):
+        inputs = given(rows, turn)
+        assert np.abs(engine.run(**inputs)["images"] - expected(inputs)).max() < 1e-6
+        counts = board.gpu.counts
+        assert (counts["cuGraphLaunch"], counts["cuStreamBeginCapture_v2"]) == (launched, captured), turn
+        assert len(board.gpu.executables) <= 2 and board.gpu.graphs == {}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_tensorrt_sees_one_logger_and_every_engine_its_errors(plug, opened, version, sentence):
+    """TensorRT calls the first logger it was given, also for objects that came with another one."""
+    board = plug(version)
+    engines = [opened() for _ in range(2)]
+    board.double.broken.add("execute")
+    for engine in engines:
+        assert "enqueue: Cuda failure: 700" in sentence(BackendError, engine.run, **given(3))
+    assert len(board.double.loggers) == 1
+
+
+def test_an_earlier_failure_of_another_engine_is_not_the_reason(board, opened, sentence):
+    engines = [opened() for _ in range(2)]
+    board.double.broken.add("set_shape")
+    sentence(BackendError, engines[0].run, **given(3))
+    board.double.broken = {"execute"}
+    assert "Parameter check failed" not in sentence(BackendError, engines[1].run, **given(3))
+
+
 def test_an_engine_that_nobody_closed(board, opened, built):
     bundle = Bundle.open(built("cvae", "--precision", "fp32"))
     engine = TrtEngine.open(bundle, bundle.graph("decode"))
@@ -431,7 +468,7 @@ LEFT_OPEN = """
     from latentjet.runtime.cli import main
     from latentjet.runtime.bundle import Bundle
     from latentjet.runtime.engine import open_engine
-    assert main(["build", {path!r}, "--samples", "8", "--batch", "1,4"]) == 0
+    assert main(["build", {path!r}, "--samples", "8", "--batch", "1,4", "--memory", "device"]) == 0
     engine = open_engine(Bundle.open({path!r}), "decode", "trt")
     engine.warm_up()
     {order}

@@ -30,8 +30,8 @@ def test_an_unknown_class_is_refused_with_those_that_exist(name):
 )
 def test_an_unknown_argument_is_refused_with_those_that_exist(name, known):
     with pytest.raises(ValueError) as caught:
-        build(name, {"image": [1, 8, 8], "depth": 3})
-    assert f"arguments of {name}: no 'depth'" in str(caught.value)
+        build(name, {"image": [1, 8, 8], "colour": 3})
+    assert f"arguments of {name}: no 'colour'" in str(caught.value)
     assert known in str(caught.value)
 
 
