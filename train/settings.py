@@ -26,7 +26,9 @@ FAMILIES = {
     "cvae": Family(
         VAE, losses.vae_loss, "BCE+KL per image (nats)", True, 1.0, {"epochs": 20, "lr": 1e-3, "batch": 128}
     ),
-    "realnvp": Family(RealNVP, losses.flow_loss, "bits/dim", True, 0.8, {"epochs": 20, "lr": 4e-3, "batch": 64, "clip": 1.0}),
+    "realnvp": Family(
+        RealNVP, losses.flow_loss, "bits/dim", True, 0.8, {"epochs": 20, "lr": 6e-3, "batch": 64, "clip": 1.0}
+    ),
 }
 
 DEFAULTS = {"seed": 0, "ema": 0.999, "clip": 100.0, "validation": 0.1, "precision": "auto", "warmup": 50}

@@ -330,11 +330,12 @@ class IBuilderConfig:
         return self.state.workspace or 0
 
     def set_tactic_sources(self, tactic_sources):
-        names, mask = self.double.table["enums"]["TacticSource"], whole(tactic_sources, "set_tactic_sources")
-        if mask >> len(names):
+        mask, sources = whole(tactic_sources, "set_tactic_sources"), self.double.module.TacticSource.__members__
+        places = {name: int(member) for name, member in sources.items()}
+        if mask & ~sum(1 << place for place in places.values()):
             error(self.state.logger, "setTacticSources: unknown source in {}".format(mask))
             return False
-        self.state.tactics = [name for number, name in enumerate(names) if mask >> number & 1]
+        self.state.tactics = [name for name, place in places.items() if mask >> place & 1]
         return True
 
     @property

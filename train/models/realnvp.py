@@ -68,7 +68,7 @@ class Coupling(nn.Module):
 
 
 class Level(nn.Module):
-    """Couplings at one resolution, changing b and a in turn; with label planes shared by all of them, where it has any."""
+    """Couplings at one resolution, changing b and a in turn; with classes, all of them see the same label planes."""
 
     def __init__(self, channels, size, couplings, width, depth, classes, planes, bound):
         super().__init__()
@@ -105,14 +105,14 @@ class Level(nn.Module):
 class RealNVP(nn.Module):
     """A multi-scale Real NVP; with classes > 0 a conditional one.
 
-    image: (C, H, W); couplings and width: for each level the number of couplings and the channels of their nets; planes:
-    label planes, which the nets of the first level see; depth: 1x1 convolutions in each net; bound: the largest |log scale|
-    of a coupling; alpha: the constraint of the logit (section 4.1: logit(alpha + (1 - 2 alpha) x)).
+    image: (C, H, W); couplings and width: for each level the number of couplings and the channels of their nets;
+    planes: label planes, which the nets of the first level see; depth: 1x1 convolutions in each net; bound: the largest
+    |log scale| of a coupling; alpha: the constraint of the logit (section 4.1: logit(alpha + (1 - 2 alpha) x)).
     Raises ValueError where the image cannot be squeezed that often.
     """
 
     def __init__(
-        self, image=(1, 28, 28), classes=10, couplings=(4, 1), width=(64, 128), planes=2, depth=1, bound=1.0,
+        self, image=(1, 28, 28), classes=10, couplings=(8, 4), width=(64, 128), planes=2, depth=1, bound=1.0,
         alpha=1e-5,
     ):  # fmt: skip
         super().__init__()
