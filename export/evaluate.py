@@ -83,8 +83,10 @@ def document(args, found, images, seen_by, report, seconds):
     }  # fmt: skip
 
 
-def number(value):
-    """Four significant digits: 2.960, 105.6, 0.001234."""
+def shown(value, unit):
+    """Four significant digits: 2.960, 105.6, 0.001234; counts of dimensions as they are."""
+    if unit == "dimensions":
+        return f"{value:g}"
     if value == 0 or abs(value) < 1e-4:
         return f"{value:.1e}" if value else "0"
     return f"{value:.{max(0, 3 - math.floor(math.log10(abs(value))))}f}"
@@ -100,17 +102,17 @@ def table(written):
         f"  judge  sha256 {seen_by['sha256']}",
         f"         {seen['accuracy']:.2%} of {seen['images']} {seen_by['data']['name']} test images right",
         "",
-        f"  {'figure':<24} {'value':>9}  {'95 % interval':<20} {'images':>7}  unit; note",
+        f"  {'figure':<24} {'value':>10}  {'95 % interval':<22} {'images':>7}  unit; note",
     ]
     parts = {}
     for name, figure in written["figures"].items():
         head, slash, part = name.partition("/")
         if slash:
-            parts.setdefault(head, []).append(f"{part} {number(figure['value'])}")
+            parts.setdefault(head, []).append(f"{part} {shown(figure['value'], figure['unit'])}")
             continue
-        interval = f"{number(figure['low'])} to {number(figure['high'])}"
+        value, low, high = (shown(figure[key], figure["unit"]) for key in ("value", "low", "high"))
         text = "; ".join(filter(None, (figure["unit"], figure["note"])))
-        lines.append(f"  {name:<24} {number(figure['value']):>9}  {interval:<20} {figure['count']:>7}  {text}")
+        lines.append(f"  {name:<24} {value:>10}  {low + ' to ' + high:<22} {figure['count']:>7}  {text}")
     lines += ["", *(f"  {note}" for note in written["notes"])]
     lines += [f"  {titles(head)}: {', '.join(items)}" for head, items in parts.items()]
     lines += [f"  no {name}: {why}" for name, why in written["absent"].items()]
