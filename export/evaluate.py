@@ -154,7 +154,7 @@ def make_parser():
     )  # fmt: skip
     parser.add_argument("--backend", default="auto", help=f"of a bundle: auto, eager, {', '.join(sorted(BACKENDS))}")
     parser.add_argument("--device", default="auto", help="of eager PyTorch: auto, cpu, cuda, cuda:N")
-    parser.add_argument("--threads", type=int, help="processor threads of a backend")
+    parser.add_argument("--threads", type=int, help="processor threads (default: the backend's own choice)")
     parser.add_argument("--judge", metavar="FILE.npz", help="made by `latentjet judge` (default: the one that ships)")
     parser.add_argument("--out", metavar="FILE.json", help="write everything here, and the spectrum beside it as .png")
     parser.add_argument("--overwrite", action="store_true", help="replace --out if it exists")
@@ -192,6 +192,7 @@ def run(args):
             args.temperature = FAMILIES[found.family].temperature if found.family in FAMILIES else 1.0
         images, others = load_data(args, found.about)
         progress(f"data: {images.name}, {len(images.labels)} images of split '{args.split}', {images.source}")
+        evaluate.refuse_misfit(found.subject, images)
         seen_by = judge.find(images, args.judge)
         options = evaluate.Options(args.seed, args.temperature, args.samples, args.importance, args.binarise)
         report = evaluate.evaluate(found.subject, images, others, seen_by, options, progress)

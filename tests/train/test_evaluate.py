@@ -185,6 +185,18 @@ def test_images_of_another_shape_or_other_classes_are_refused(eyes, sentence):
     assert "no images in this split" in sentence(DataError, evaluate.evaluate, gan(), nothing, OTHERS, eyes, Options())
 
 
+def test_what_a_model_can_do_is_asked_of_it():
+    class Decoder(torch.nn.Module):
+        image, latent, classes = (1, 8, 8), 4, 0
+
+        def decode(self, z, y=None):
+            return torch.zeros(len(z), 1, 8, 8)
+
+    found = of_model(Decoder(), CLASSES, CPU, "a test")
+    assert (found.encode, found.log_prob, found.classes, found.pixels) == (None, None, [], "rounded")
+    assert vae().encode and vae().log_prob is None and vae().classes == CLASSES
+
+
 def test_active_units_are_the_dimensions_that_vary():
     means = np.random.RandomState(0).normal(0, [1, 0.2, 0.05, 0], (500, 4))
     figure = evaluate.active_units(means, 0)
