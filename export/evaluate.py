@@ -50,6 +50,13 @@ def load_data(args, about):
     return limited(images, args.limit, args.seed), others
 
 
+def with_names(found, classes):
+    """Opened -> its Subject; a module of one's own whose classes were never named takes the data's names."""
+    subject = found.subject
+    numbers = [str(number) for number in range(len(classes))]
+    return subject._replace(classes=classes) if found.family == "module" and subject.classes == numbers else subject
+
+
 def limited(images, limit, seed):
     """Data -> a seeded random part of so many images, in their order (files may be sorted by class or by ease)."""
     if limit is None or limit >= len(images.labels):
@@ -192,10 +199,11 @@ def run(args):
             args.temperature = FAMILIES[found.family].temperature if found.family in FAMILIES else 1.0
         images, others = load_data(args, found.about)
         progress(f"data: {images.name}, {len(images.labels)} images of split '{args.split}', {images.source}")
-        evaluate.refuse_misfit(found.subject, images)
+        subject = with_names(found, images.classes)
+        evaluate.refuse_misfit(subject, images)
         seen_by = judge.find(images, args.judge)
         options = evaluate.Options(args.seed, args.temperature, args.samples, args.importance, args.binarise)
-        report = evaluate.evaluate(found.subject, images, others, seen_by, options, progress)
+        report = evaluate.evaluate(subject, images, others, seen_by, options, progress)
         written = document(args, found, images, seen_by, report, time.monotonic() - began)
     print(table(written))
     if args.out:

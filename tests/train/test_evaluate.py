@@ -181,6 +181,9 @@ def test_images_of_another_shape_or_other_classes_are_refused(eyes, sentence):
     others = IMAGES._replace(classes=["a", "b", "c"])
     text = sentence(DataError, evaluate.evaluate, gan(), others, OTHERS, eyes, Options())
     assert "has the classes a, b, c, the model dark, grey, light" in text
+    digits = IMAGES._replace(classes=["0", "1", "2"])
+    for subject, other in ((gan(), digits), (gan(classes=digits.classes), IMAGES)):
+        assert "give its own --data" in sentence(DataError, evaluate.evaluate, subject, other, OTHERS, eyes, Options())
     nothing = IMAGES._replace(images=IMAGES.images[:0], labels=IMAGES.labels[:0])
     assert "no images in this split" in sentence(DataError, evaluate.evaluate, gan(), nothing, OTHERS, eyes, Options())
 
