@@ -57,7 +57,7 @@ setup(
         "latentjet.benchmarks",
     ],
     package_data={
-        "latentjet.train": ["sample/*"],
+        "latentjet.train": ["sample/*", "judges/*"],
         "latentjet.export": ["*.json"],
     },
     install_requires=["numpy"],

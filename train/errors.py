@@ -3,7 +3,8 @@
 TrainError
 |-- DataError        images or labels that are missing, damaged or of the wrong kind
 |-- CheckpointError  a checkpoint that is missing, damaged or of another model
-`-- SettingsError    an option that does not fit
+|-- SettingsError    an option that does not fit
+`-- EvaluationError  a model whose outputs cannot be measured
 """
 
 
@@ -21,3 +22,7 @@ class CheckpointError(TrainError):
 
 class SettingsError(TrainError):
     """An option does not fit."""
+
+
+class EvaluationError(TrainError):
+    """A model's outputs cannot be measured."""
