@@ -12,7 +12,9 @@ COMMANDS = [
         ("demo", "latentjet.export.demo", "all", "all of it on real FashionMNIST images, in three minutes"),
     ]),
     ("Use a bundle (this is all that the board needs)", [
+        ("models", "latentjet.runtime.__main__", None, "the pretrained bundles that ship"),
         ("show", "latentjet.runtime.__main__", None, "what is in a bundle"),
+        ("copy", "latentjet.runtime.__main__", None, "a bundle -> a plain one, each file whole, where you want it"),
         ("build", "latentjet.runtime.build", None, "TensorRT plans for this device, built and verified here"),
         ("check", "latentjet.runtime.__main__", None, "does a backend reproduce the reference vectors?"),
         ("sample", "latentjet.runtime.__main__", None, "labels -> a picture of generated images"),

@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 from latentjet.runtime import engine, load
-from latentjet.runtime.__main__ import parse_labels
+from latentjet.runtime.sample import parse_labels
 from latentjet.runtime.bundle import Bundle
 from latentjet.runtime.cli import COMMANDS, main
 from latentjet.runtime.engine import BACKENDS
