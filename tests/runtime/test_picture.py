@@ -62,6 +62,37 @@ def test_a_longer_name_gets_a_wider_margin():
     assert pixels(long).shape[1] > pixels(short).shape[1]
 
 
+def test_heads_stand_above_their_columns():
+    given = images(rows=2, columns=3, width=16)
+    plain, headed = pixels(grid(given)), pixels(grid(given, heads=["-3", "", "3"]))
+    top = headed.shape[0] - plain.shape[0]
+    assert top > 8 and headed.shape[1] == plain.shape[1]
+    np.testing.assert_array_equal(headed[top:], plain)
+    first, middle, last = np.split(headed[:top], 3, axis=1)
+    assert (first < 128).any() and (middle == 255).all() and (last < 128).any()
+
+
+def test_names_and_heads_go_together():
+    given = images(rows=2, columns=2, width=16)
+    both, named = pixels(grid(given, ["a", "b"], heads=["x", "y"])), pixels(grid(given, ["a", "b"]))
+    np.testing.assert_array_equal(both[both.shape[0] - named.shape[0] :], named)
+
+
+def test_a_head_that_would_reach_another_is_shortened_and_none_leaves_the_picture():
+    given = images(rows=1, columns=3, width=8)
+    long = "a name that is far too long"
+    crowded = pixels(grid(given, heads=[long, long, long]))
+    alone = pixels(grid(given, heads=["", "", long]))
+    width = crowded.shape[1] // 3
+    assert all((crowded[:15, edge - 1 : edge + 1] == 255).all() for edge in (width, 2 * width))
+    assert (alone[:15, :width] == 255).all() and (alone[:15, width:] < 128).any()
+
+
+@pytest.mark.parametrize("heads", [["", "", ""], []])
+def test_heads_that_say_nothing_take_no_room(heads):
+    np.testing.assert_array_equal(pixels(grid(images(), heads=heads)), pixels(grid(images())))
+
+
 @pytest.mark.parametrize("name", ["\u732b", "na\u00efve", "two\nlines", "", "\U0001f600"])
 def test_any_class_name_can_be_drawn(name):
     assert grid(images(rows=1), [name]).startswith(PNG)
