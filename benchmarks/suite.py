@@ -32,7 +32,7 @@ def system_names():
 
 
 def usual_systems(bundle):
-    """What is timed unless told, ONNX Runtime beside eager PyTorch -> (names, why eager is left out; None if it is not)."""
+    """What is timed unless told, ONNX Runtime beside eager PyTorch -> (names, why eager is left out, or None)."""
     if "weights.npz" not in bundle.manifest["files"]:
         return ["ort"], "{} holds no weights".format(bundle.path)
     if importlib.util.find_spec("torch") is None:

@@ -13,7 +13,7 @@ def make_parser():
     parser.add_argument("bundle", metavar="BUNDLE", help="a folder to make, or a .zip")
     parser.add_argument("--target", default="tx2", help="what to export for (default tx2)")
     parser.add_argument("--without-weights", action="store_true", help="leave out what only the eager baseline reads")
-    parser.add_argument("--compact", action="store_true", help="store once what several files hold: a third of the size")
+    parser.add_argument("--compact", action="store_true", help="store once what several files hold: smaller")
     parser.add_argument("--overwrite", action="store_true", help="replace BUNDLE if it exists")
     return parser
 

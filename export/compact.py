@@ -27,7 +27,7 @@ def blocks(contents):
 
 
 def parts(content, starts):
-    """A file's bytes, {block: its start in the constants} -> the parts of the file; where two overlap, the first found."""
+    """A file's bytes, {block: its start in the constants} -> its parts; where two overlap, the first found."""
     taken, found = bytearray(len(content)), []
     for block, start in starts.items():
         for kind, width in WIDTHS.items():

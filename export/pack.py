@@ -41,13 +41,11 @@ class Packed(NamedTuple):
     reference: dict
 
 
-def export_checkpoint(
-    source, path, target="tx2", overwrite=False, progress=print, with_weights=True, compacted=False
-):
+def export_checkpoint(source, path, target="tx2", overwrite=False, progress=print, with_weights=True, compacted=False):
     """Checkpoint (file or folder) -> bundle at path (folder or .zip), verified -> the opened Bundle.
 
-    target: a name from target.TARGETS; progress: called with a line for each step; with_weights: keep weights.npz, which
-    the eager baseline reads; compacted: store once what several files hold (compact.py).
+    target: a name from target.TARGETS; progress: called with a line for each step; with_weights: keep weights.npz,
+    which the eager baseline reads; compacted: store once what several files hold (compact.py).
     Raises CheckpointError, ExportError (a node the target cannot run), OutputError (path exists, cannot be written).
     """
     refuse_existing(path, overwrite)

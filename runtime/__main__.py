@@ -81,8 +81,9 @@ def describe(bundle):
     total = sum(entry["bytes"] for entry in manifest["files"].values())
     shared = sum(length(entry.get("parts", ())) for entry in manifest["files"].values())
     once = ", {:.0f} kB of it from {}".format(shared / 1e3, CONSTANTS) if shared else ""
-    names = ", ".join(sorted(manifest["files"]))
-    return "\n".join(lines + ["", "  {} files, {:.0f} kB{}: {}".format(len(manifest["files"]), total / 1e3, once, names)])
+    names = sorted(manifest["files"])
+    lines += ["", "  {} files, {:.0f} kB{}: {}".format(len(names), total / 1e3, once, ", ".join(names))]
+    return "\n".join(lines)
 
 
 def _half(precision):

@@ -95,13 +95,13 @@ class Bundle:
 
     @classmethod
     def open(cls, path):
-        """Path of a folder or .zip, or a name that ships -> Bundle. Raises BundleError; only the manifest is read yet."""
+        """Path of a folder or .zip, or a name that ships -> Bundle; only its manifest is read. Raises BundleError."""
         path = str(path)
         place = shipped.find(path)
         if place is None or not (os.path.isdir(place) or os.path.isfile(place)):
             raise BundleError(
-                "{} does not exist: expected a bundle's folder or .zip, or a name that ships: {}; to make one: latentjet "
-                "train, then latentjet export".format(path, ", ".join(shipped.names()) or "none")
+                "{} does not exist: expected a bundle's folder or .zip, or a name that ships: {}; to make one: "
+                "latentjet train, then latentjet export".format(path, ", ".join(shipped.names()) or "none")
             )
         read = _folder_reader(place) if os.path.isdir(place) else _zip_reader(place)
         return cls(path, _manifest(path, read(MANIFEST, LARGEST_MANIFEST_BYTES)), read)
@@ -207,9 +207,10 @@ def _manifest(path, content):
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise BundleError("{}: {} cannot be understood ({}): export it again".format(path, MANIFEST, error))
     if number not in FORMATS or isinstance(number, (bool, float)):
+        known = " and ".join(map(str, FORMATS))
         raise BundleError(
             "{} has bundle format {}, this latentjet reads {}: {}".format(
-                path, number, " and ".join(map(str, FORMATS)), "upgrade latentjet" if _newer(number) else "export it again"
+                path, number, known, "upgrade latentjet" if _newer(number) else "export it again"
             )
         )
     try:

@@ -1,8 +1,8 @@
-"""Weights that several files of a bundle hold, stored once: the graphs of a flow, and those typed in half, hold the same.
+"""Weights that several files of a bundle hold, stored once: a flow's graphs, and those typed in half, hold the same.
 
-A file that is made of parts has in bundle.json, beside its size and sum, `parts`: [[at, start, count, kind], ...], rising.
-From its byte `at` on it holds `count` float32 values that begin at byte `start` of constants.bin, as they are ("float32")
-or rounded to half ("float16"), little-endian; what lies between is stored, in order, under the file's own name.
+A file that is made of parts has in bundle.json, beside its size and sum, `parts`: [[at, start, count, kind], ...],
+rising. From its byte `at` on it holds `count` float32 values that begin at byte `start` of constants.bin, as they are
+("float32") or rounded to half ("float16"), little-endian; what lies between is stored, in order, under its own name.
 The sum is that of the whole file, so that a part put together wrongly never gets out.
 """
 
@@ -13,7 +13,7 @@ WIDTHS = {"float32": 4, "float16": 2}
 
 
 def length(parts):
-    """Bytes of a file that come from the constants. Raises what garbled parts raise: KeyError, TypeError, ValueError."""
+    """Bytes of a file that come from the constants. Garbled ones raise KeyError, TypeError or ValueError."""
     return sum(count * WIDTHS[kind] for _, _, count, kind in parts)
 
 
@@ -26,7 +26,7 @@ def converted(block, kind):
 
 
 def assemble(stored, parts, constants):
-    """What is stored of a file, its parts, the constants -> the whole file. Raises ValueError for parts out of bounds."""
+    """What is stored of a file, its parts, the constants -> the whole file. Raises ValueError for parts outside."""
     pieces, taken, done = [], 0, 0
     for at, start, count, kind in parts:
         between, end = at - done, start + 4 * count

@@ -5,9 +5,9 @@
     temperatures    a row a standard deviation of z, the noise the same in all
     traversal       a row a dimension of z, which runs from -3 to 3 while the others stay
 
-Between two z the way is along the great circle (slerp; White, "Sampling Generative Networks", arXiv:1609.04468), for flows
-and VAEs alike: normal z of many dimensions all have nearly the same norm, on the straight line between two the middle has
-0.71 of it, which is what temperature 0.71 gives, and a flow answers that with flatter images.
+Between two z the way is along the great circle (slerp; White, "Sampling Generative Networks", arXiv:1609.04468), for
+flows and VAEs alike: normal z of many dimensions all have nearly the same norm, and on the straight line between two
+the middle has 0.71 of it, so that it would look as at temperature 0.71.
 """
 
 from typing import NamedTuple
@@ -21,8 +21,8 @@ REACH = 3.0  # standard deviations that a traversal goes to either side
 
 
 class Sheet(NamedTuple):
-    """z (rows, columns, latent) float32; weights (rows, columns, classes) float32, None without classes; names: captions
-    of the rows; heads: captions of the columns; "" for none."""
+    """z (rows, columns, latent) float32; weights (rows, columns, classes) float32, None without classes; names:
+    captions of the rows; heads: captions of the columns; "" for none."""
 
     z: np.ndarray
     weights: np.ndarray

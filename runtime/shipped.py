@@ -1,9 +1,9 @@
 """The pretrained bundles that ship: NAME.zip in pretrained/, beside this file. What lies there is the list.
 
-A name stands wherever a bundle's path does (`latentjet sample fashion-realnvp`); something of that name that exists where
-the command runs comes first. Where packages are installed nothing is written: the plans of a shipped bundle go to the
-user's cache, $XDG_CACHE_HOME/latentjet/plans/NAME-SUM or ~/.cache/latentjet/plans/NAME-SUM, with a part of the bundle's
-sha256, so that two versions of it keep their plans apart.
+A name stands wherever a bundle's path does (`latentjet sample fashion-realnvp`); something of that name that exists
+where the command runs comes first. Where packages are installed nothing is written: the plans of a shipped bundle go to
+the user's cache, $XDG_CACHE_HOME/latentjet/plans/NAME-SUM or ~/.cache/latentjet/plans/NAME-SUM, with a part of the
+bundle's sha256, so that two versions of it keep their plans apart.
 """
 
 import functools
@@ -23,7 +23,7 @@ def names():
 
 
 def find(path):
-    """What a user calls a bundle -> the path itself if that exists, else the .zip of that name; None if there is none."""
+    """What a user calls a bundle -> that itself if it exists, else the .zip that ships under that name, or None."""
     if os.path.exists(path):
         return path
     return os.path.join(FOLDER, path + END) if path in names() else None

@@ -11,6 +11,7 @@ from latentjet.runtime.check import check
 from latentjet.runtime.cli import main
 from latentjet.runtime.parts import CONSTANTS, assemble, cut
 
+
 @pytest.fixture(scope="module")
 def exported(bundles, tmp_path_factory):
     """{"plain" or "compact": path of the same flow as a .zip}."""
@@ -21,7 +22,6 @@ def exported(bundles, tmp_path_factory):
     contents, parts = compact(contents)
     write(folder / "compact.zip", source.manifest, contents, listed=parts)
     return {name: folder / f"{name}.zip" for name in ("plain", "compact")}
-
 
 
 def test_every_graph_reads_as_before(exported):
