@@ -9,6 +9,7 @@ COMMANDS = [
     ("Make a model", [
         ("train", "latentjet.train.__main__", "train", "train a VAE, a conditional VAE or a Real NVP"),
         ("export", "latentjet.export.__main__", "export", "a checkpoint -> a bundle for the board"),
+        ("card", "latentjet.export.card", "export", "a bundle and its evaluations -> its model card"),
         ("demo", "latentjet.export.demo", "all", "all of it on real FashionMNIST images, in three minutes"),
     ]),
     ("Use a bundle (this is all that the board needs)", [
@@ -24,7 +25,7 @@ COMMANDS = [
         ("bench", "latentjet.benchmarks.__main__", "bench", "latency and throughput beside eager PyTorch"),
     ]),
 ]  # fmt: skip
-WITHOUT_NAME = ("train", "export", "demo", "build", "doctor", "bench")
+WITHOUT_NAME = ("train", "export", "card", "demo", "build", "doctor", "bench")
 
 
 def contents():
