@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 from latentjet.runtime.errors import BackendError, InputError
-from latentjet.runtime.picture import GAP, grid, tile
+from latentjet.runtime.picture import GAP, grid, lines, tile
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -86,6 +86,27 @@ def test_a_head_that_would_reach_another_is_shortened_and_none_leaves_the_pictur
     width = crowded.shape[1] // 3
     assert all((crowded[:15, edge - 1 : edge + 1] == 255).all() for edge in (width, 2 * width))
     assert (alone[:15, :width] == 255).all() and (alone[:15, width:] < 128).any()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", []),
+        ("Bag", ["Bag"]),
+        ("Ankle boot", ["Ankle", "boot"]),
+        ("T-shirt/top", ["T-shirt/", "top"]),
+        ("a b c d e f", ["a b c d", "e f"]),
+        ("Unbreakable", ["Unbreaka"]),
+        ("Ab unbreakable", ["Ab", "unbreaka"]),
+    ],
+)
+def test_a_head_is_broken_where_words_end(text, expected):
+    assert lines(text, 8, len) == expected
+
+
+def test_two_lines_take_more_room_than_one():
+    one, two = (pixels(grid(images(columns=2, width=16), heads=["x", name])) for name in ("y", "green and blue"))
+    assert two.shape[0] > one.shape[0] + 8
 
 
 @pytest.mark.parametrize("heads", [["", "", ""], []])
