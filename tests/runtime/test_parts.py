@@ -57,8 +57,24 @@ def test_a_bundle_gives_the_whole_file_and_stores_the_rest(made, end):
     opened.verify()
 
 
-def test_a_bundle_without_parts_is_still_format_1(bundle):
-    assert Bundle.open(bundle).manifest["format"] == 1
+def test_a_bundle_without_parts_is_still_format_1(bundle, altered):
+    assert Bundle.open(altered(bundle, {})).manifest["format"] == 1
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [[4, -4, 30, "float32"]],
+        [[4, 44, 30, "float32"]],
+        [[4, 0, 0, "float32"]],
+        [[4, 0, -1, "float32"]],
+        [[16, 0, 30, "float32"]],
+        [PARTS[1], PARTS[0]],
+    ],
+)
+def test_parts_that_lie_outside_are_refused_before_anything_is_put_together(parts):
+    with pytest.raises(ValueError, match="lies outside"):
+        assemble(b"headbetweentail", parts, VALUES.tobytes())
 
 
 def garble(place, change):
