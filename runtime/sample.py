@@ -38,7 +38,7 @@ def run(args):
     with Model.load(args.bundle, args.backend, args.threads) as model:
         model.engine("decode")
         images, names, heads = MAKERS[layout](model, args)
-        stated = args.temperatures or "{:g}".format(temperature(args))
+        stated = args.temperatures or temperature(args)
         print("{} images from backend '{}', seed {}, temperature {}".format(
             images.shape[0] * images.shape[1], model.backend, args.seed, stated))  # fmt: skip
     write_images(args.out, images, names, heads)
