@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from pathlib import Path
 
 from ..runtime.parts import CONSTANTS
 from ..train.__main__ import make_parser
@@ -45,6 +46,12 @@ def backend(evaluated):
     return ["--backend", found.group(1) if found else "eager"]
 
 
+def data_option(evaluation):
+    """The data set as an option: what training was given (a folder's path), where that is what was measured on."""
+    name, trained = evaluation["data"]["name"], (evaluation["evaluated"]["settings"] or {}).get("data")
+    return trained if trained and Path(trained).name == name else name
+
+
 def wrapped(words, width=116):
     """Words of a command -> lines for a shell; an option stays with its value."""
     lines, line = [], ""
@@ -59,7 +66,7 @@ def wrapped(words, width=116):
 def evaluate_command(evaluation, path, out=None):
     """Content of an evaluation, what was evaluated, file for the result -> the words of the command."""
     data, options = evaluation["data"], evaluation["options"]
-    words = ["latentjet", "evaluate", path, "--data", data["name"], "--split", data["split"]]
+    words = ["latentjet", "evaluate", path, "--data", data_option(evaluation), "--split", data["split"]]
     words += ["--limit", str(data["images"]), *backend(evaluation["evaluated"])]
     for key in ("samples", "temperature", "seed", "importance", "binarise"):
         words += option(key, options[key])

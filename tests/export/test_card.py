@@ -148,6 +148,16 @@ def test_a_checkpoint_that_was_measured_is_measured_again(flow, tmp_path, card):
     assert evaluate.startswith("latentjet evaluate runs/flow --data") and "--backend" not in evaluate
 
 
+def test_a_folder_of_images_keeps_its_path_in_the_commands(bundles, tmp_path, card):
+    settings = settings_of("realnvp", data="my images/cats")
+    found = recorded(bundles / "realnvp.bundle", tmp_path / "cats.zip", settings)
+    about = {"name": "cats", "split": "test", "images": 9, "classes": ["red"]}
+    assert card(found, evaluation(found, tmp_path / "e.json", data=about), "--out", tmp_path)[0] == 0
+    train, _, evaluate, _ = commands((tmp_path / "cats.md").read_text())
+    for words in (train, evaluate):
+        assert words[words.index("--data") + 1] == "my images/cats"
+
+
 def test_several_evaluations_stand_on_one_card(flow, tmp_path, card):
     one, other = (evaluation(flow, tmp_path / f"{name}.json") for name in "ab")
     assert card(flow, one, other, "--out", tmp_path)[0] == 0
