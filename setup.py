@@ -59,6 +59,7 @@ setup(
     package_data={
         "latentjet.train": ["sample/*", "judges/*"],
         "latentjet.export": ["*.json"],
+        "latentjet.runtime": ["pretrained/*.zip"],
     },
     install_requires=["numpy"],
     extras_require=EXTRAS,

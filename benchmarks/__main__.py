@@ -21,6 +21,9 @@ def run_run(args):
     if args.out:
         files.refuse_existing(args.out, args.overwrite)
     bundle = Bundle.open(args.bundle)
+    systems, left_out = (args.backends.split(","), None) if args.backends is not None else suite.usual_systems(bundle)
+    if left_out:
+        print("without eager PyTorch: {}".format(left_out), file=sys.stderr)
 
     def progress(batch, number):
         if sys.stderr.isatty():
@@ -29,7 +32,7 @@ def run_run(args):
 
     done = suite.run(
         bundle,
-        args.backends.split(","),
+        systems,
         args.batch,
         args.graph,
         args.threads,
@@ -59,7 +62,7 @@ def make_parser():
     command = commands.add_parser("run", help="time a bundle")
     command.add_argument("bundle", metavar="BUNDLE")
     command.add_argument(
-        "--backends", default="eager,ort", help="of {} (default eager,ort)".format(", ".join(suite.system_names()))
+        "--backends", help="of {} (default eager,ort, or what of it can run)".format(", ".join(suite.system_names()))
     )
     command.add_argument("--batch", type=integers, default=[1, 8, 64], metavar="1,8,64")
     command.add_argument("--graph", default="decode")

@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib
+import importlib.util
 import math
 import time
 
@@ -29,6 +30,15 @@ UNCHECKED = {"masked": "another model with random weights: not compared with the
 def system_names():
     """Every system that can be timed: the runtime's backends and the baselines of this folder."""
     return sorted(set(SYSTEMS) | set(BACKENDS))
+
+
+def usual_systems(bundle):
+    """What is timed unless told, ONNX Runtime beside eager PyTorch -> (names, why eager is left out, or None)."""
+    if "weights.npz" not in bundle.manifest["files"]:
+        return ["ort"], "{} holds no weights".format(bundle.path)
+    if importlib.util.find_spec("torch") is None:
+        return ["ort"], "torch is not installed"
+    return ["eager", "ort"], None
 
 
 def open_system(bundle, graph, name, threads):

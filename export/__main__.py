@@ -12,6 +12,8 @@ def make_parser():
     parser.add_argument("checkpoint", metavar="CHECKPOINT", help="what `latentjet train --out` wrote")
     parser.add_argument("bundle", metavar="BUNDLE", help="a folder to make, or a .zip")
     parser.add_argument("--target", default="tx2", help="what to export for (default tx2)")
+    parser.add_argument("--without-weights", action="store_true", help="leave out what only the eager baseline reads")
+    parser.add_argument("--compact", action="store_true", help="store once what several files hold: smaller")
     parser.add_argument("--overwrite", action="store_true", help="replace BUNDLE if it exists")
     return parser
 
@@ -24,7 +26,15 @@ def main(argv=None):
     from .pack import export_checkpoint
 
     try:
-        bundle = export_checkpoint(args.checkpoint, args.bundle, args.target, args.overwrite, progress)
+        bundle = export_checkpoint(
+            args.checkpoint,
+            args.bundle,
+            args.target,
+            args.overwrite,
+            progress,
+            with_weights=not args.without_weights,
+            compacted=args.compact,
+        )
     except (LatentjetError, TrainError) as error:
         print(f"latentjet export: {error}", file=sys.stderr)
         return 1

@@ -22,6 +22,7 @@ from ..runtime.version import VERSION
 from ..train import checkpoint as checkpoints
 from ..train.models import RealNVP
 from . import precision
+from .compact import compact
 from .figures import figures
 from .fold import fold
 from .graphs import GRAPHS, GraphSpec, Method, reference_inputs
@@ -40,10 +41,11 @@ class Packed(NamedTuple):
     reference: dict
 
 
-def export_checkpoint(source, path, target="tx2", overwrite=False, progress=print):
+def export_checkpoint(source, path, target="tx2", overwrite=False, progress=print, with_weights=True, compacted=False):
     """Checkpoint (file or folder) -> bundle at path (folder or .zip), verified -> the opened Bundle.
 
-    target: a name from target.TARGETS; progress: called with a line for each step.
+    target: a name from target.TARGETS; progress: called with a line for each step; with_weights: keep weights.npz,
+    which the eager baseline reads; compacted: store once what several files hold (compact.py).
     Raises CheckpointError, ExportError (a node the target cannot run), OutputError (path exists, cannot be written).
     """
     refuse_existing(path, overwrite)
@@ -73,8 +75,8 @@ def export_checkpoint(source, path, target="tx2", overwrite=False, progress=prin
     progress(f"half precision: ranges, then {precision.SAMPLES:,} samples against float32")
     bound = precision.product_bound(model) if isinstance(model, RealNVP) else 0.0
     add_half(packed, functools.partial(precision.calibration, model.latent, model.classes), bound)
-    weights = {name: tensor.numpy() for name, tensor in model.state_dict().items()}
-    return write(path, manifest, packed, weights, overwrite, progress)
+    weights = {name: tensor.numpy() for name, tensor in model.state_dict().items()} if with_weights else None
+    return write(path, manifest, packed, weights, overwrite, progress, compacted)
 
 
 def trained(about, history):
@@ -139,14 +141,14 @@ def described(name, tensor):
     return {"name": name, "dtype": "float32", "shape": ["batch", *tensor.shape[1:]]}
 
 
-def npz(arrays):
+def npz(arrays, compressed=True):
     """{name: array} -> the bytes of an .npz."""
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)
+    (np.savez_compressed if compressed else np.savez)(buffer, **arrays)
     return buffer.getvalue()
 
 
-def write(path, manifest, packed, weights, overwrite, progress):
+def write(path, manifest, packed, weights, overwrite, progress, compacted=False):
     """Write, open again, verify with ONNX Runtime, draw the preview; nothing is at path unless all of it is right."""
     made = {
         "latentjet": VERSION,
@@ -158,9 +160,10 @@ def write(path, manifest, packed, weights, overwrite, progress):
     contents = {name: content for item in packed.values() for name, content in item.contents.items()}
     contents["reference.npz"] = npz({key: array for item in packed.values() for key, array in item.reference.items()})
     if weights is not None:
-        contents["weights.npz"] = npz(weights)
+        contents["weights.npz"] = npz(weights, compressed=not compacted)
+    contents, parts = compact(contents) if compacted else (contents, {})
     progress("verifying each graph with ONNX Runtime against eager PyTorch")
-    with staged(manifest, contents) as trial:
+    with staged(manifest, contents, parts) as trial:
         _, found = check(trial, "ort")
         preview = draw_preview(trial)
     for item in found:
@@ -173,15 +176,15 @@ def write(path, manifest, packed, weights, overwrite, progress):
         figure["largest_difference"] = max(item.largest, figure.get("largest_difference", 0.0))
     if preview:
         contents["preview.png"] = preview
-    bundles.write(path, manifest, contents, overwrite, verify=reopen)
+    bundles.write(path, manifest, contents, overwrite, reopen, parts)
     return bundles.Bundle.open(path)
 
 
 @contextlib.contextmanager
-def staged(manifest, contents):
+def staged(manifest, contents, parts=None):
     """The bundle as it will be, in a temporary folder: what is verified is what was written and read again."""
     with tempfile.TemporaryDirectory(prefix="latentjet-") as folder:
-        bundles.write(f"{folder}/staged", manifest, contents)
+        bundles.write(f"{folder}/staged", manifest, contents, listed=parts)
         yield bundles.Bundle.open(f"{folder}/staged")
 
 

@@ -1,34 +1,42 @@
-"""latentjet show, check, sample: the command line of the runtime."""
+"""latentjet models, show, copy, check: the command line of the runtime; sample is in sample.py."""
 
 import argparse
-import re
+import os
 import sys
 
-import numpy as np
-
-from . import files
+from . import bundle as bundles
+from . import files, sample, shipped
 from .bundle import Bundle
 from .check import check
 from .engine import BACKENDS
-from .errors import BundleError, InputError, LatentjetError
-from .model import Model
+from .errors import BundleError, LatentjetError
+from .parts import CONSTANTS, length
 
 
-def parse_labels(text, classes):
-    """ "0-9", "Bag,3", "all" -> list of class numbers and names. Raises InputError."""
-    if text == "all":
-        return list(range(len(classes)))
-    labels = []
-    for part in map(str.strip, text.split(",")):
-        span = re.match(r"^(\d+)-(\d+)$", part)
-        if span:
-            low, high = int(span.group(1)), int(span.group(2))
-            if low > high:
-                raise InputError("--labels {}: {} comes after {}".format(text, low, high))
-            labels.extend(range(low, min(high, max(low, len(classes))) + 1))  # the first that is no class is named
-        else:
-            labels.append(int(part) if part.isdecimal() else part)
-    return labels
+def run_models(args):
+    opened = [Bundle.open(name) for name in shipped.names()]
+    print("{:<16} {:<8} {:<8} {:>7} {:>6}  {}".format("name", "family", "images", "classes", "kB", "trained"))
+    for bundle in opened:
+        place = shipped.find(bundle.path)
+        print("{:<16} {:<8} {:<8} {:>7} {:>6.0f}  {}".format(
+            bundle.path, bundle.family, size_of(bundle), len(bundle.classes), os.path.getsize(place) / 1e3,
+            bundle.manifest["trained"]))  # fmt: skip
+    print("a name stands wherever a command or load() takes a bundle; the files lie in {}".format(shipped.FOLDER))
+    return 0
+
+
+def run_copy(args):
+    files.refuse_existing(args.place, args.overwrite)
+    source = Bundle.open(args.bundle)
+    contents = {name: source.read(name) for name in source.manifest["files"] if name != CONSTANTS}
+    bundles.write(args.place, source.manifest, contents, args.overwrite)
+    print(args.place)
+    return 0
+
+
+def size_of(bundle):
+    """The images' size, as text."""
+    return "not known" if bundle.image is None else "x".join(map(str, bundle.image))
 
 
 def run_show(args):
@@ -46,9 +54,7 @@ def describe(bundle):
     made = ", ".join("{} {}".format(name, version) for name, version in sorted(manifest["made_by"].items()))
     lines = [
         "{}: {} ({})".format(bundle.path, bundle.family, manifest["model"]["class"]),
-        "  images   {}, latent size {}".format(
-            "not known" if bundle.image is None else "x".join(map(str, bundle.image)), bundle.latent
-        ),
+        "  images   {}, latent size {}".format(size_of(bundle), bundle.latent),
         "  classes  {}".format(", ".join(bundle.classes) or "none (unconditional)"),
         "  trained  {}".format(manifest["trained"]),
         "  target   {}".format(manifest["target"]),
@@ -73,10 +79,10 @@ def describe(bundle):
         if graph.precision:
             lines.append("            " + _half(graph.precision))
     total = sum(entry["bytes"] for entry in manifest["files"].values())
-    lines += [
-        "",
-        "  {} files, {:.0f} kB: {}".format(len(manifest["files"]), total / 1e3, ", ".join(sorted(manifest["files"]))),
-    ]
+    shared = sum(length(entry.get("parts", ())) for entry in manifest["files"].values())
+    once = ", {:.0f} kB of it from {}".format(shared / 1e3, CONSTANTS) if shared else ""
+    names = sorted(manifest["files"])
+    lines += ["", "  {} files, {:.0f} kB{}: {}".format(len(names), total / 1e3, once, ", ".join(names))]
     return "\n".join(lines)
 
 
@@ -128,70 +134,28 @@ def run_check(args):
     return 1 if failed else 0
 
 
-def run_sample(args):
-    files.refuse_existing(args.out, args.overwrite)
-    with Model.load(args.bundle, args.backend, args.threads) as model:
-        if args.count < 1:
-            raise InputError("--count is {}, expected at least 1".format(args.count))
-        labels = parse_labels(args.labels, model.classes) if model.classes else None
-        if labels is None and args.labels != "all":
-            raise InputError("--labels {}: this model is unconditional, leave them out".format(args.labels))
-        names = [model.classes[row] for row in model.weights(labels).argmax(axis=1)] if labels else []
-        images = sample_rows(model, labels, args)
-        print("{} images from backend '{}', seed {}, temperature {}".format(
-            images.shape[0] * images.shape[1], model.backend, args.seed, args.temperature))  # fmt: skip
-    write_images(args.out, images, names)
-    print(args.out)
-    return 0
-
-
-def sample_rows(model, labels, args):
-    """-> uint8 (rows, columns, C, H, W): a row a label; without labels, eight a row."""
-    if labels is None:
-        images = model.sample(seed=args.seed, temperature=args.temperature, count=args.count, uint8=True)
-        columns = min(8, args.count)
-        blank = np.zeros((-len(images) % columns,) + images.shape[1:], np.uint8)
-        return np.concatenate([images, blank]).reshape((-1, columns) + images.shape[1:])
-    repeated = [label for label in labels for _ in range(args.count)]
-    images = model.sample(repeated, seed=args.seed, temperature=args.temperature, uint8=True)
-    return images.reshape((len(labels), args.count) + images.shape[1:])
-
-
-def write_images(path, images, names):
-    """A .npy holds the uint8 array (rows, columns, C, H, W); any other name gets a PNG."""
-    if path.endswith(".npy"):
-        import io
-
-        buffer = io.BytesIO()
-        np.save(buffer, images)
-        files.write_file(path, buffer.getvalue())
-    else:
-        from .picture import grid
-
-        files.write_file(path, grid(images, names))
-
-
 def make_parser():
     parser = argparse.ArgumentParser(prog="latentjet", description="Use a bundle.")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     commands.required = True
     shared = argparse.ArgumentParser(add_help=False)
-    shared.add_argument("bundle", metavar="BUNDLE", help="a bundle's folder or .zip")
+    shared.add_argument("bundle", metavar="BUNDLE", help="a bundle's folder or .zip, or a name from `latentjet models`")
     running = argparse.ArgumentParser(add_help=False)
     running.add_argument("--backend", default="auto", help="auto, " + ", ".join(sorted(BACKENDS)))
     running.add_argument("--threads", type=int, help="processor threads (default: the backend's own choice)")
+    command = commands.add_parser("models", help="the pretrained bundles that ship")
+    command.set_defaults(run=run_models)
     command = commands.add_parser("show", parents=[shared], help="what is in a bundle")
     command.set_defaults(run=run_show)
+    command = commands.add_parser("copy", parents=[shared], help="a bundle -> a plain one, each file whole")
+    command.add_argument("place", metavar="PLACE", help="a folder to make, or a .zip")
+    command.add_argument("--overwrite", action="store_true", help="replace PLACE if it exists")
+    command.set_defaults(run=run_copy)
     command = commands.add_parser("check", parents=[shared, running], help="compare with the reference vectors")
     command.set_defaults(run=run_check)
     command = commands.add_parser("sample", parents=[shared, running], help="labels -> a picture of generated images")
-    command.add_argument("--labels", default="all", help="class numbers, names and ranges: 0-9, Bag,3 (default all)")
-    command.add_argument("--count", type=int, default=8, help="images a label (default 8)")
-    command.add_argument("--seed", type=int, default=0)
-    command.add_argument("--temperature", type=float, default=1.0, help="standard deviation of z (default 1)")
-    command.add_argument("--out", default="samples.png", help="a .png, or a .npy of uint8 (default samples.png)")
-    command.add_argument("--overwrite", action="store_true", help="replace --out if it exists")
-    command.set_defaults(run=run_sample)
+    sample.add_arguments(command)
+    command.set_defaults(run=sample.run)
     return parser
 
 

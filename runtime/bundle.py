@@ -8,13 +8,14 @@ A folder, or the same files in one .zip, without subfolders but for plans/ (writ
     NAME.onnx       one graph each: decode, and for flows encode and log_prob
     NAME.fp16.onnx  a graph typed in half precision, for strongly typed TensorRT
     reference.npz   GRAPH/NAME: inputs and eager float32 outputs of each graph, same rows
-    weights.npz     the model's weights by name; read only by the eager baseline
+    weights.npz     the model's weights by name; read only by the eager baseline, and may be left out
     preview.png     a grid of samples
+    constants.bin   weights that several files hold, where they are stored once (parts.py)
 
 Every file is named in `files`, and its size and sha256 are compared before it is used. Arrays are read with
 allow_pickle=False; nothing is ever unpickled. File names are plain: letters, digits, dot, dash, underscore.
 
-Format history: 1, the first.
+Format history: 1, the first; 2, files may be made of parts (a bundle without any is still written as 1).
 """
 
 import hashlib
@@ -29,10 +30,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import files
+from . import files, parts, shipped
 from .errors import BundleError
 
-FORMAT = 1
+FORMATS = (1, 2)
 MANIFEST = "bundle.json"
 PLAIN_NAME = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")
 PIXELS = ("rounded", "dequantised")  # x = x8 / 255, or x = (x8 + uniform noise) / 256
@@ -94,14 +95,15 @@ class Bundle:
 
     @classmethod
     def open(cls, path):
-        """Path of a folder or .zip -> Bundle. Raises BundleError; nothing but the manifest is read yet."""
+        """Path of a folder or .zip, or a name that ships -> Bundle; only its manifest is read. Raises BundleError."""
         path = str(path)
-        if os.path.isdir(path):
-            read = _folder_reader(path)
-        elif os.path.isfile(path):
-            read = _zip_reader(path)
-        else:
-            raise BundleError("{} does not exist: expected a bundle's folder or .zip".format(path))
+        place = shipped.find(path)
+        if place is None or not (os.path.isdir(place) or os.path.isfile(place)):
+            raise BundleError(
+                "{} does not exist: expected a bundle's folder or .zip, or a name that ships: {}; to make one: "
+                "latentjet train, then latentjet export".format(path, ", ".join(shipped.names()) or "none")
+            )
+        read = _folder_reader(place) if os.path.isdir(place) else _zip_reader(place)
         return cls(path, _manifest(path, read(MANIFEST, LARGEST_MANIFEST_BYTES)), read)
 
     def graph(self, name):
@@ -116,7 +118,7 @@ class Bundle:
         entry = self.manifest["files"].get(name)
         if entry is None:
             raise BundleError("{} lists no file '{}'".format(self.path, name))
-        content = self._read(name, entry["bytes"])
+        content = self._assembled(name, entry) if "parts" in entry else self._read(name, entry["bytes"])
         digest = hashlib.sha256(content).hexdigest()
         if digest != entry["sha256"]:
             raise BundleError(
@@ -125,6 +127,16 @@ class Bundle:
                 )
             )
         return content
+
+    def _assembled(self, name, entry):
+        constants = self.manifest["files"].get(parts.CONSTANTS, {"parts": None})
+        try:
+            if "parts" in constants:
+                raise KeyError(parts.CONSTANTS)
+            stored = self._read(name, entry["bytes"] - parts.length(entry["parts"]))
+            return parts.assemble(stored, entry["parts"], self.read(parts.CONSTANTS))
+        except (KeyError, TypeError, ValueError) as error:
+            raise BundleError("{}: the parts of '{}' are garbled ({}): export it again".format(self.path, name, error))
 
     def arrays(self, name):
         """The arrays of an .npz in the bundle, by name. Raises BundleError for pickled objects."""
@@ -194,10 +206,11 @@ def _manifest(path, content):
         number = manifest["format"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise BundleError("{}: {} cannot be understood ({}): export it again".format(path, MANIFEST, error))
-    if number != FORMAT:
+    if number not in FORMATS or isinstance(number, (bool, float)):
+        known = " and ".join(map(str, FORMATS))
         raise BundleError(
             "{} has bundle format {}, this latentjet reads {}: {}".format(
-                path, number, FORMAT, "upgrade latentjet" if _newer(number) else "export it again"
+                path, number, known, "upgrade latentjet" if _newer(number) else "export it again"
             )
         )
     try:
@@ -215,7 +228,7 @@ def _manifest(path, content):
 
 
 def _newer(number):
-    return isinstance(number, int) and number > FORMAT
+    return isinstance(number, int) and number > FORMATS[-1]
 
 
 def _folder_reader(path):
@@ -269,20 +282,25 @@ def _limited(path, name, handle, most_bytes, size):
     return handle.read()
 
 
-def write(path, manifest, contents, overwrite=False, verify=None):
+def write(path, manifest, contents, overwrite=False, verify=None, listed=None):
     """Write a bundle in one step: all of it appears at path, or nothing.
 
     path: a folder, or a file if it ends in .zip; manifest: bundle.json without `format` and `files`;
-    contents: {file name: bytes}; verify: called with the path of the staged folder, may raise to prevent it all.
+    contents: {file name: bytes}; verify: called with the path of the staged folder, may raise to prevent it all;
+    listed: {file name: its parts} of files that are stored without what constants.bin has (parts.py).
     Raises OutputError if path exists (unless overwrite) or cannot be written.
     """
     entries = {
         name: {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
         for name, content in contents.items()
     }
-    text = json.dumps(dict(manifest, format=FORMAT, files=entries), indent=1, sort_keys=True)
+    stored, listed = dict(contents), listed or {}
+    for name in listed:
+        entries[name]["parts"] = listed[name]
+        stored[name] = parts.cut(contents[name], listed[name])
+    text = json.dumps(dict(manifest, format=2 if listed else 1, files=entries), indent=1, sort_keys=True)
     with files.staged_folder(str(path), overwrite) as folder:
-        for name, content in [(MANIFEST, text.encode("utf-8"))] + sorted(contents.items()):
+        for name, content in [(MANIFEST, text.encode("utf-8"))] + sorted(stored.items()):
             with open(os.path.join(folder, name), "wb") as handle:
                 handle.write(content)
         if verify:

@@ -9,10 +9,13 @@ COMMANDS = [
     ("Make a model", [
         ("train", "latentjet.train.__main__", "train", "train a VAE, a conditional VAE or a Real NVP"),
         ("export", "latentjet.export.__main__", "export", "a checkpoint -> a bundle for the board"),
+        ("card", "latentjet.export.card", "export", "a bundle and its evaluations -> its model card"),
         ("demo", "latentjet.export.demo", "all", "all of it on real FashionMNIST images, in three minutes"),
     ]),
     ("Use a bundle (this is all that the board needs)", [
+        ("models", "latentjet.runtime.__main__", None, "the pretrained bundles that ship"),
         ("show", "latentjet.runtime.__main__", None, "what is in a bundle"),
+        ("copy", "latentjet.runtime.__main__", None, "a bundle -> a plain one, each file whole, where you want it"),
         ("build", "latentjet.runtime.build", None, "TensorRT plans for this device, built and verified here"),
         ("check", "latentjet.runtime.__main__", None, "does a backend reproduce the reference vectors?"),
         ("sample", "latentjet.runtime.__main__", None, "labels -> a picture of generated images"),
@@ -24,7 +27,7 @@ COMMANDS = [
         ("bench", "latentjet.benchmarks.__main__", "bench", "latency and throughput beside eager PyTorch"),
     ]),
 ]  # fmt: skip
-WITHOUT_NAME = ("train", "export", "demo", "build", "doctor", "bench", "evaluate", "judge")
+WITHOUT_NAME = ("train", "export", "card", "demo", "build", "doctor", "bench", "evaluate", "judge")
 
 
 def contents():

@@ -176,9 +176,8 @@ class Heartbeat:
 
 def cache_place(device):
     """The timing cache of this device and TensorRT; another's is never read."""
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
     key = "trt{}-sm{}".format(device["tensorrt"], device["sm"].replace(".", ""))
-    return os.path.join(base, "latentjet", key, CACHE_NAME)
+    return os.path.join(files.cache_folder(key), CACHE_NAME)
 
 
 def read_cache(device):

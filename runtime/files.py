@@ -93,6 +93,12 @@ def zipped(folder):
     return buffer.getvalue()
 
 
+def cache_folder(*parts):
+    """A folder of latentjet's in this user's cache; it may not exist yet."""
+    place = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return os.path.join(place, "latentjet", *parts)
+
+
 def cannot_write(path, error):
     """An OSError while writing path -> one sentence."""
     return "{} cannot be written: {}".format(path, error.strerror or error)

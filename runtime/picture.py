@@ -10,8 +10,11 @@ GAP = 2
 TEXT_HEIGHT = 11
 
 
-def grid(images, names=(), scale=2):
-    """uint8 images (rows, columns, C, H, W) with C 1 or 3 -> PNG bytes; names: one a row, written on the left.
+def grid(images, names=(), scale=2, heads=()):
+    """uint8 images (rows, columns, C, H, W) with C 1 or 3 -> PNG bytes.
+
+    names: one a row, written on the left; heads: one a column, written above, in two lines or shortened where it would
+    reach another.
 
     Raises BackendError where Pillow is not installed, InputError for other shapes.
     """
@@ -23,22 +26,54 @@ def grid(images, names=(), scale=2):
         raise InputError(
             "images is {} {}, expected uint8 (rows, columns, 1 or 3, H, W)".format(images.dtype, images.shape)
         )
-    names = [drawable(name) for name in names]
+    names, heads = [drawable(name) for name in names], [drawable(head) for head in heads]
     tiles = tile(images).repeat(scale, axis=0).repeat(scale, axis=1)
     font = ImageFont.load_default()
-    margin = (
-        8 + max(int(ImageDraw.Draw(Image.new("L", (1, 1))).textlength(name, font=font)) for name in names)
-        if names
-        else 0
-    )
-    sheet = Image.new("RGB", (margin + tiles.shape[1], tiles.shape[0]), "white")
-    sheet.paste(Image.fromarray(tiles), (margin, 0))
-    draw, height = ImageDraw.Draw(sheet), tiles.shape[0] / len(images)
+    probe = ImageDraw.Draw(Image.new("L", (1, 1)))
+
+    def length(text):
+        return int(probe.textlength(text, font=font))
+
+    left = 8 + max(map(length, names)) if any(names) else 0
+    height, width = tiles.shape[0] / len(images), tiles.shape[1] / images.shape[1]
+    heads = [lines(head, room(heads, column) * width, length) for column, head in enumerate(heads)]
+    most = max(map(len, heads), default=0)
+    top = most * TEXT_HEIGHT + 4 if most else 0
+    sheet = Image.new("RGB", (left + tiles.shape[1], top + tiles.shape[0]), "white")
+    sheet.paste(Image.fromarray(tiles), (left, top))
+    draw = ImageDraw.Draw(sheet)
     for row, name in enumerate(names):
-        draw.text((4, (row + 0.5) * height - TEXT_HEIGHT / 2), name, fill="black", font=font)
+        draw.text((4, top + (row + 0.5) * height - TEXT_HEIGHT / 2), name, fill="black", font=font)
+    for column, head in enumerate(heads):
+        for row, text in enumerate(head, most - len(head)):
+            middle = left + (column + 0.5) * width - length(text) / 2
+            place = int(min(max(middle, left), sheet.width - length(text))), 1 + row * TEXT_HEIGHT
+            draw.text(place, text, fill="black", font=font)
     buffer = io.BytesIO()
     sheet.save(buffer, format="PNG")
     return buffer.getvalue()
+
+
+def room(heads, column):
+    """How many columns wide a head may be: its own, and half of each neighbour that has none."""
+    return 1 if any(heads[max(0, column - 1) : column] + heads[column + 1 : column + 2]) else 2
+
+
+def lines(text, width, length):
+    """A text -> none to two lines that are at most so wide, broken after a blank or a slash, shortened if need be."""
+    if length(text) <= width:
+        return [text] if text else []
+    for place in range(len(text) - 1, 0, -1):
+        if text[place - 1] in " /" and length(text[:place].rstrip()) <= width:
+            return [text[:place].rstrip(), shortened(text[place:], width, length)]
+    return [shortened(text, width, length)]
+
+
+def shortened(text, width, length):
+    """As much of a text as is at most so wide; length: a text's width."""
+    while text and length(text) > width:
+        text = text[:-1]
+    return text
 
 
 def drawable(name):

@@ -1,6 +1,7 @@
 """Plans on disk: serialised TensorRT engines, each beside a certificate that is compared before the plan is read.
 
-    BUNDLE/plans/GRAPH.PRECISION.trtVERSION-smXY.plan    (a bundle in a .zip: BUNDLE.zip.plans/)
+    BUNDLE/plans/GRAPH.PRECISION.trtVERSION-smXY.plan    (a bundle in a .zip: BUNDLE.zip.plans/;
+    one that ships: see shipped.py)
     ...                                           .json    the certificate
 
 The certificate: format; graph and precision; onnx_sha256; device {gpu, sm, tensorrt, cuda, l4t}; profile (batches);
@@ -13,7 +14,7 @@ import hashlib
 import json
 import os
 
-from . import files
+from . import files, shipped
 from .errors import PlanError
 
 FORMAT = 1
@@ -23,7 +24,9 @@ FITTING = ("gpu", "sm", "tensorrt", "cuda")
 def folder(bundle_path):
     """Where the plans of a bundle lie."""
     path = str(bundle_path)
-    return os.path.join(path, "plans") if os.path.isdir(path) else path + ".plans"
+    if os.path.isdir(path):
+        return os.path.join(path, "plans")
+    return shipped.plans(path) or path + ".plans"
 
 
 def name(graph, precision, device):

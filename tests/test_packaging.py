@@ -46,6 +46,13 @@ def test_the_embedded_images_are_small(wheel):
     assert sum(item.file_size for item in wheel.infolist() if "/sample/" in item.filename) < 4_000_000
 
 
+def test_the_pretrained_bundles_are_in_the_wheel_and_small(wheel):
+    inside = {item.filename: item.file_size for item in wheel.infolist() if "/pretrained/" in item.filename}
+    sources = {f"latentjet/runtime/pretrained/{path.name}" for path in (ROOT / "runtime" / "pretrained").iterdir()}
+    assert set(inside) == sources and sources and all(name.endswith(".zip") for name in sources)
+    assert sum(inside.values()) <= 10_000_000
+
+
 def test_metadata_asks_for_numpy_alone_and_python_3_6(wheel):
     (name,) = (name for name in wheel.namelist() if name.endswith("METADATA"))
     lines = wheel.read(name).decode().splitlines()

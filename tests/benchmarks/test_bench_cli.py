@@ -160,5 +160,17 @@ def test_show_of_a_newer_result(tmp_path, fails):
 def test_bench_without_torch_still_times_ort(bundles, run, fails, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     monkeypatch.delitem(sys.modules, "latentjet.benchmarks.eager", raising=False)
-    assert "pip install torch" in fails("run", bundles / "vae.bundle", "--batch", "1", *QUICK)
+    with_eager = ["--backends", "eager,ort", "--batch", "1"]
+    assert "pip install torch" in fails("run", bundles / "vae.bundle", *with_eager, *QUICK)
+    status, out, err = run("run", bundles / "vae.bundle", "--batch", "1", *QUICK)
+    assert status == 0 and err == "without eager PyTorch: torch is not installed\n"
+    assert " ort " in out and " eager " not in out
+
+
+def test_what_is_timed_unless_told(bundles, run, bundle, altered):
+    status, out, err = run("run", bundles / "cvae.bundle", "--batch", "1", *QUICK)
+    assert status == 0 and err == "" and " ort " in out and " eager " in out
+    status, out, err = run("run", altered(bundle, {"weights.npz": None}), "--batch", "1", *QUICK)
+    assert status == 0 and err == "without eager PyTorch: {} holds no weights\n".format(bundle)
+    assert " ort " in out and " eager " not in out
     assert run("run", bundles / "vae.bundle", "--backends", "ort", "--batch", "1", *QUICK)[0] == 0

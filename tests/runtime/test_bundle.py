@@ -159,12 +159,12 @@ def test_a_lacking_key_is_named(bundle, sentence):
 
 
 def test_a_newer_format_asks_for_an_upgrade_whatever_else_changed(bundle, sentence):
-    (bundle / "bundle.json").write_text('{"format": 2, "parts": []}')
+    (bundle / "bundle.json").write_text('{"format": 3, "parts": []}')
     text = sentence(BundleError, Bundle.open, bundle)
-    assert "has bundle format 2, this latentjet reads 1" in text and "upgrade latentjet" in text
+    assert "has bundle format 3, this latentjet reads 1 and 2" in text and "upgrade latentjet" in text
 
 
-@pytest.mark.parametrize("number", [0, -1, "1", None, [1], 1.5])
+@pytest.mark.parametrize("number", [0, -1, "1", None, [1], 1.5, 1.0, True])
 def test_a_format_that_never_was(bundle, number, sentence):
     text = sentence(BundleError, Bundle.open, edit(bundle, lambda manifest: manifest.update(format=number)))
     assert repr(number).strip("'") in text and "export it again" in text

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 from latentjet.runtime.errors import BackendError, InputError
-from latentjet.runtime.picture import GAP, grid, tile
+from latentjet.runtime.picture import GAP, grid, lines, tile
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -60,6 +60,58 @@ def test_names_get_a_margin_on_the_left_with_something_written_beside_each_row()
 def test_a_longer_name_gets_a_wider_margin():
     short, long = grid(images(rows=1), ["a"]), grid(images(rows=1), ["a much longer name"])
     assert pixels(long).shape[1] > pixels(short).shape[1]
+
+
+def test_heads_stand_above_their_columns():
+    given = images(rows=2, columns=3, width=16)
+    plain, headed = pixels(grid(given)), pixels(grid(given, heads=["-3", "", "3"]))
+    top = headed.shape[0] - plain.shape[0]
+    assert top > 8 and headed.shape[1] == plain.shape[1]
+    np.testing.assert_array_equal(headed[top:], plain)
+    first, middle, last = np.split(headed[:top], 3, axis=1)
+    assert (first < 128).any() and (middle == 255).all() and (last < 128).any()
+
+
+def test_names_and_heads_go_together():
+    given = images(rows=2, columns=2, width=16)
+    both, named = pixels(grid(given, ["a", "b"], heads=["x", "y"])), pixels(grid(given, ["a", "b"]))
+    np.testing.assert_array_equal(both[both.shape[0] - named.shape[0] :], named)
+
+
+def test_a_head_that_would_reach_another_is_shortened_and_none_leaves_the_picture():
+    given = images(rows=1, columns=3, width=8)
+    long = "a name that is far too long"
+    crowded = pixels(grid(given, heads=[long, long, long]))
+    alone = pixels(grid(given, heads=["", "", long]))
+    width = crowded.shape[1] // 3
+    assert all((crowded[:15, edge - 1 : edge + 1] == 255).all() for edge in (width, 2 * width))
+    assert (alone[:15, :width] == 255).all() and (alone[:15, width:] < 128).any()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", []),
+        ("Bag", ["Bag"]),
+        ("Ankle boot", ["Ankle", "boot"]),
+        ("T-shirt/top", ["T-shirt/", "top"]),
+        ("a b c d e f", ["a b c d", "e f"]),
+        ("Unbreakable", ["Unbreaka"]),
+        ("Ab unbreakable", ["Ab", "unbreaka"]),
+    ],
+)
+def test_a_head_is_broken_where_words_end(text, expected):
+    assert lines(text, 8, len) == expected
+
+
+def test_two_lines_take_more_room_than_one():
+    one, two = (pixels(grid(images(columns=2, width=16), heads=["x", name])) for name in ("y", "green and blue"))
+    assert two.shape[0] > one.shape[0] + 8
+
+
+@pytest.mark.parametrize("heads", [["", "", ""], []])
+def test_heads_that_say_nothing_take_no_room(heads):
+    np.testing.assert_array_equal(pixels(grid(images(), heads=heads)), pixels(grid(images())))
 
 
 @pytest.mark.parametrize("name", ["\u732b", "na\u00efve", "two\nlines", "", "\U0001f600"])
