@@ -34,8 +34,7 @@ class AdversarialRun(Run):
 
     def update(self, data, rows, generator, rate):
         """One step of each -> {"discriminator", "generator": mean loss}; the penalty is not in the figures."""
-        x, y = data.images[rows].to(self.device).float() / 255, self.labels(data.labels[rows])
-        first, second = torch.randn(2, len(rows), self.model.latent, generator=generator).to(self.device)
+        x, y, first, second = self.batch(data, rows, generator)
         self.model.train()
         judged, penalty = self.judge(x, y, first)
         self.descend(self.opponent, judged + PENALTY / 2 * penalty, rate)
@@ -44,6 +43,19 @@ class AdversarialRun(Run):
         self.average.update_parameters(self.model)
         self.step += 1
         return {"discriminator": judged.item(), "generator": fooled.item()}
+
+    def batch(self, data, rows, generator):
+        """Real images in [0, 1], their labels, noise for the discriminator's step and for the generator's."""
+        first, second = torch.randn(2, len(rows), self.model.latent, generator=generator).to(self.device)
+        return data.images[rows].to(self.device).float() / 255, self.labels(data.labels[rows]), first, second
+
+    def networks(self):
+        return {"generator.": self.model, "discriminator.": self.discriminator}
+
+    def rehearse(self, data, rows, generator):
+        x, y, first, second = self.batch(data, rows, generator)
+        self.judge(x, y, first)
+        self.fool(y, second)
 
     def judge(self, x, y, noise):
         """Real images, labels, noise -> the discriminator's loss, and its squared gradient at the real images."""

@@ -1,12 +1,14 @@
 """What a training run carries from step to step, and one step of it."""
 
+import math
+
 import torch
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel
 
 from . import checkpoint
 from .device import choose_precision
-from .errors import SettingsError
+from .errors import NotFiniteError, SettingsError
 from .settings import FAMILIES, make_model
 
 
@@ -61,13 +63,22 @@ class Run:
         return {"train": loss.item()}
 
     def descend(self, optimizer, loss, rate):
-        """One step of an optimiser down the gradient of a loss; a loss that is not finite changes no weight."""
+        """One step of an optimiser down the gradient of a loss; NotFiniteError, and no step, where one is no number."""
         parameters = optimizer.param_groups[0]["params"]
         optimizer.param_groups[0]["lr"] = rate
+        finite("loss", loss.item())
         optimizer.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(parameters, self.settings["clip"])
+        finite("gradient", torch.nn.utils.clip_grad_norm_(parameters, self.settings["clip"]).item())
         optimizer.step()
+
+    def networks(self):
+        """{prefix of its layers' names: module}"""
+        return {"": self.model}
+
+    def rehearse(self, data, rows, generator):
+        """The forward pass of an update again, without its step."""
+        self.losses(self.model, data, rows, generator)
 
     @torch.no_grad()
     def validate(self, data):
@@ -107,6 +118,11 @@ class Run:
         self.average.n_averaged.fill_(stored.about["averaged"])
         checkpoint.load_optimizer(self.optimizer, stored.state("optimizer"))
         self.history, self.step = stored.about["history"], stored.about["step"]
+
+
+def finite(name, value):
+    if not math.isfinite(value):
+        raise NotFiniteError(f"the {name} became {value}")
 
 
 def describe(data):
