@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from . import checkpoint, curves
+from . import checkpoint, curves, processes
 from .adversarial import AdversarialRun
 from .errors import NotFiniteError
 from .gains import largest_gain
@@ -77,16 +77,19 @@ def advice(run, path):
 def fit(settings, data, held_out, out, device, stored=None, show=True):
     """Train from settings, or on from a stored checkpoint, to settings["epochs"]; everything is written to out.
 
-    data, held_out: Data to train on and to validate on; show: progress on stderr. Returns the Run.
+    data, held_out: Data to train on and to validate on; show: progress on stderr. Of several processes only the first
+    writes and shows. Returns the Run.
     """
-    out = Path(out)
+    out, first = Path(out), processes.rank() == 0
+    show = show and first
     run = (AdversarialRun if settings["family"] == "gan" else Run)(settings, data, device)
     if stored is not None:
         run.restore(stored, data)
-    (out / "results").mkdir(parents=True, exist_ok=True)
-    if stored is None:
+    if first:
+        (out / "results").mkdir(parents=True, exist_ok=True)
+    if first and stored is None:
         run.save(out / checkpoint.NAME, data)
-    elif run.history:  # the run may have been killed after its checkpoint and before its pictures
+    elif first and run.history:  # the run may have been killed after its checkpoint and before its pictures
         report(run, out, run.history[-1], show=False)
     steps = -(-len(data.labels) // settings["batch"]) * settings["epochs"]
     for epoch in range(len(run.history) + 1, settings["epochs"] + 1):
@@ -102,8 +105,9 @@ def fit(settings, data, held_out, out, device, stored=None, show=True):
             "images_per_s": round(len(data.labels) / seconds, 1), "precision": run.precision,
         }  # fmt: skip
         run.history.append(row)
-        run.save(out / checkpoint.NAME, data)
-        report(run, out, row, show)
+        if first:
+            run.save(out / checkpoint.NAME, data)
+            report(run, out, row, show)
     return run
 
 
