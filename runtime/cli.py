@@ -8,6 +8,7 @@ from .version import VERSION
 COMMANDS = [
     ("Make a model", [
         ("train", "latentjet.train.__main__", "train", "train a VAE, a conditional VAE or a Real NVP"),
+        ("study", "latentjet.train.study.__main__", "study", "grids and searches of training runs, as a page"),
         ("export", "latentjet.export.__main__", "export", "a checkpoint -> a bundle for the board"),
         ("demo", "latentjet.export.demo", "all", "all of it on real FashionMNIST images, in three minutes"),
     ]),
@@ -22,7 +23,7 @@ COMMANDS = [
         ("bench", "latentjet.benchmarks.__main__", "bench", "latency and throughput beside eager PyTorch"),
     ]),
 ]  # fmt: skip
-WITHOUT_NAME = ("train", "export", "demo", "build", "doctor", "bench")
+WITHOUT_NAME = ("train", "study", "export", "demo", "build", "doctor", "bench")
 
 
 def contents():

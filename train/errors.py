@@ -3,7 +3,8 @@
 TrainError
 |-- DataError        images or labels that are missing, damaged or of the wrong kind
 |-- CheckpointError  a checkpoint that is missing, damaged or of another model
-`-- SettingsError    an option that does not fit
+|-- SettingsError    an option that does not fit
+`-- StudyError       a study that cannot be read, run or reported
 """
 
 
@@ -21,3 +22,7 @@ class CheckpointError(TrainError):
 
 class SettingsError(TrainError):
     """An option does not fit."""
+
+
+class StudyError(TrainError):
+    """A study's file, its storage or its results do not fit."""

@@ -1,0 +1,101 @@
+"""One point of a study: train it (or go on with it, or take it as it is), then measure it.
+
+A run's folder is named after what it was trained with, so points that differ in their sampling temperature share one.
+"""
+
+import contextlib
+import fcntl
+import functools
+import hashlib
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from .. import checkpoint, data, fit
+from ..errors import CheckpointError, DataError, SettingsError, StudyError, TrainError
+from ..settings import FAMILIES
+from .definition import brief, title
+
+
+def folder_name(point):
+    """A point -> the name of its run's folder: "latent=20_seed=1"; long ones end in a hash."""
+    parts = [f"{name}={brief(value)}" for name, value in sorted(point.items()) if name != "temperature"]
+    name = re.sub(r"[^\w=.,-]", "-", "_".join(parts)) or "all"
+    if len(name) <= 150 and all(not isinstance(value, float) for value in point.values()):
+        return name
+    exact = hashlib.sha256(repr(sorted(point.items())).encode()).hexdigest()[:8]
+    return f"{name[:150]}_{exact}"
+
+
+@contextlib.contextmanager
+def held(folder):
+    """Context: no other process of this machine is in the same block for the same folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / ".held", "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@functools.lru_cache(maxsize=2)
+def images(name, split, data_dir, download, size):
+    """Data of a split, kept from one point to the next."""
+    return data.load(name, split, data_dir, download, (size, size) if size else None)
+
+
+class Place(NamedTuple):
+    """Where runs go and what they run on; out: Path of the study's folder."""
+
+    out: Path
+    device: object
+    data_dir: str = None
+    download: bool = True
+
+    def folder(self, point):
+        return self.out / "runs" / folder_name(point)
+
+    def split(self, settings):
+        """Settings -> Data to train on, and to validate on: figures never see the test set."""
+        whole = images(settings["data"], "train", self.data_dir, self.download, settings.get("size"))
+        if settings.get("limit"):
+            whole = whole._replace(images=whole.images[: settings["limit"]], labels=whole.labels[: settings["limit"]])
+        return data.hold_out(whole, settings["validation"], settings["seed"])
+
+
+def measure(place, definition, point):
+    """Train a point and measure it -> {figure: number or None}, or a text where training diverged."""
+    settings, folder = definition.resolve(point), place.folder(point)
+    training, held_out = place.split(settings)
+    with held(folder):
+        stored = checkpoint.load(folder) if (folder / checkpoint.NAME).is_file() else None
+        try:
+            fit.fit(settings, training, held_out, folder, place.device, stored, show=False)
+        except (DataError, CheckpointError, SettingsError, StudyError):
+            raise  # wrong for every point, not a result of this one
+        except TrainError as error:
+            return str(error)
+    return figures(definition, checkpoint.load(folder), definition.given(point))
+
+
+def figures(definition, stored, given):
+    """A stored run -> {figure: number}"""
+    last = stored.about["history"][-1]
+    known = {"validation": last["validation"], "train": last["train"]}
+    return {name: known.get(name) for name in definition.figures}
+
+
+@torch.no_grad()
+def strips(place, definition, rows, columns=10):
+    """Finished rows -> [(words, samples (columns, C, H, W))] of the first run of each group of seeds that lies here."""
+    found = {}
+    for row in rows:
+        words = title({name: value for name, value in row["point"].items() if name != "seed"})
+        path = place.folder(row["point"]) / checkpoint.NAME
+        if words not in found and not row["diverged"] and path.is_file():
+            given = definition.given(row["point"])
+            model, default = checkpoint.load(path).model(), FAMILIES[given["family"]].temperature
+            noise = torch.randn(columns, model.latent, generator=torch.Generator().manual_seed(0))
+            labels = torch.eye(model.classes)[torch.arange(columns) % model.classes] if model.classes else None
+            found[words] = model.decode(given.get("temperature", default) * noise, labels).clamp(0, 1).numpy()
+    return list(found.items())
