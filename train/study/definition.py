@@ -1,7 +1,8 @@
 """What a study is: a TOML file with fixed settings, the axes of a grid or the ranges of a search, and what to measure.
 
     question = "What do latent size and training length do?"
-    figures = ["validation", "fid"]      # what is measured of each run; the first is minimised by a search
+    figures = ["validation", "fid"]      # what is measured of each run; a search minimises the first
+    images = 2000                        # so many images are kept from training and measured on
     [settings]                           # the same for every run: any option of `latentjet train`
     family = "vae"
     limit = 10000
@@ -34,7 +35,13 @@ from .. import settings
 from ..errors import SettingsError, StudyError
 
 SHIPPED = Path(__file__).parent
-KEYS = ("question", "figures", "maximise", "settings", "grid", "search", "trials", "plot")
+KEYS = ("question", "figures", "images", "maximise", "settings", "grid", "search", "trials", "plot")
+IDENTITY = ("name", "settings", "grid", "search", "figures", "images")
+HISTORY = ("validation", "train")  # of the last epoch; all other figures are those of `latentjet evaluate`
+FIGURES = (
+    *HISTORY, "bits_per_dim", "bce_kl", "elbo_binarised", "wrong_label_gap", "kl", "active_units", "accuracy",
+    "judge_accuracy", "fid", "fid_floor", "kid", "kid_floor", "sharpness",
+)  # fmt: skip
 RANGE = {"low", "high", "log", "step"}
 PARAMETERS = sorted(
     {"family", "data", "limit", "size", "epochs", "lr", "batch", "unconditional", "temperature"}
@@ -49,6 +56,7 @@ class Definition(NamedTuple):
     name: str
     question: str
     figures: list
+    images: int
     maximise: bool
     settings: dict
     grid: list
@@ -137,9 +145,12 @@ def check(name, content):
     if bool(search) != bool(trials) or not isinstance(trials, int) or trials < 0:
         raise StudyError(f"study '{name}': trials is {trials}, expected how many a search makes, and none for a grid")
     found = Definition(
-        name, content.get("question", ""), content.get("figures", ["validation"]), content.get("maximise", False),
-        fixed, grid, search, trials, content.get("plot", {}),
+        name, content.get("question", ""), content.get("figures", ["validation"]), content.get("images", 1000),
+        content.get("maximise", False), fixed, grid, search, trials, content.get("plot", {}),
     )  # fmt: skip
+    known(f"figures of study '{name}' has", found.figures, FIGURES)
+    if not found.figures or not isinstance(found.images, int) or found.images < 1:
+        raise StudyError(f"study '{name}' measures {found.figures} of {found.images} images: expected some of each")
     check_plot(found)
     for point in corners(found):
         found.resolve(point)
@@ -200,7 +211,7 @@ def corners(definition):
 def as_json(definition):
     """What makes a study the one that it is, as text that can be compared."""
     content = definition._asdict()
-    return json.dumps({key: content[key] for key in ("name", "settings", "grid", "search", "figures")}, sort_keys=True)
+    return json.dumps({key: content[key] for key in IDENTITY}, sort_keys=True)
 
 
 def difference(left, right):

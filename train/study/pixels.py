@@ -52,8 +52,11 @@ def choose(shares):
 
 def accuracies(rules, shares):
     """Rules, shares_below of the images to test on -> balanced accuracy of each."""
-    told = [(shares[rule.dark, rule.pixel, rule.threshold], shares[rule.bright, rule.pixel, rule.threshold]) for rule in rules]
-    return [float(0.5 + (dark - bright) / 2) for dark, bright in told]
+    found = []
+    for dark, bright, pixel, threshold in rules:
+        gap = shares[dark, pixel, threshold] - shares[bright, pixel, threshold]
+        found.append(float(0.5 + gap / 2))
+    return found
 
 
 def separability(training, test):

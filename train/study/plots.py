@@ -51,7 +51,8 @@ def panel(axes, groups, x, name):
         found = [entry for entry in (dot(group, x, name, numeric, values) for group in members) if entry]
         found.sort()
         where, middle, low, high = (list(column) for column in zip(*found, strict=True)) if found else ([],) * 4
-        axes.errorbar(where, middle, yerr=[low, high] if found else None, fmt="o-", markersize=3, capsize=2, label=label)
+        bars = [low, high] if found else None
+        axes.errorbar(where, middle, yerr=bars, fmt="o-", markersize=3, capsize=2, label=label)
     if numeric and min(numbers) > 0 and max(numbers) > 8 * min(numbers):
         axes.set_xscale("log")
     if numeric and len(values) <= 8:

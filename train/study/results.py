@@ -17,7 +17,7 @@ NAME = "results.json"
 
 
 def gather(trials, definition):
-    """Finished trials (trials.finished) -> results as JSON values: what was asked, on which machine, one row a trial."""
+    """Finished trials -> results as JSON values: what was asked, on which machine, one row a trial."""
     rows = []
     for trial in trials:
         told = trial.user_attrs

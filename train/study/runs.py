@@ -20,13 +20,14 @@ from .definition import brief, title
 
 
 def folder_name(point):
-    """A point -> the name of its run's folder: "latent=20_seed=1"; long ones end in a hash."""
-    parts = [f"{name}={brief(value)}" for name, value in sorted(point.items()) if name != "temperature"]
-    name = re.sub(r"[^\w=.,-]", "-", "_".join(parts)) or "all"
-    if len(name) <= 150 and all(not isinstance(value, float) for value in point.values()):
+    """A point -> the name of its run's folder: "latent=20_seed=1"; one that may be ambiguous ends in a hash."""
+    trained = {name: value for name, value in sorted(point.items()) if name != "temperature"}
+    words = "_".join(f"{name}={brief(value)}" for name, value in trained.items())
+    name = re.sub(r"[^\w=.,-]", "-", words)[:150] or "all"
+    exact = all(isinstance(value, int) or str(value) == brief(value) for value in trained.values())
+    if exact and name == words:
         return name
-    exact = hashlib.sha256(repr(sorted(point.items())).encode()).hexdigest()[:8]
-    return f"{name[:150]}_{exact}"
+    return f"{name}_{hashlib.sha256(repr(trained).encode()).hexdigest()[:8]}"
 
 
 @contextlib.contextmanager

@@ -1,13 +1,14 @@
 """Who does which point: an Optuna study in a storage that many processes and machines share.
 
-Optuna's own GridSampler may hand one point to two processes and never again the point of a process that died, so a grid
-is a queue here: its points are enqueued, taking one is atomic in every storage of Optuna, and what a race enqueued twice
-goes to the trial with the lowest number. A trial's state is its story:
+Optuna's own GridSampler may hand one point to two processes, and never again hands out the point of a process that
+died; taking an enqueued trial is not atomic on SQLite. What is atomic in every storage is making a trial, which gets
+the next number. So a process takes a point by making a trial that says so, and the lowest number of a point owns it;
+who comes second gives his trial up. A trial's state is its story:
 
-    WAITING, RUNNING    to be done; being done, with a sign of life every few seconds
-    COMPLETE            trained and measured
-    PRUNED              trained until its loss was not finite any more: a result as well
-    FAIL                given up (stopped, died, taken twice); its point is enqueued again
+    RUNNING     being done, with a sign of life every few seconds
+    COMPLETE    trained and measured
+    PRUNED      trained until its loss was not finite any more: a result as well
+    FAIL        given up (stopped, died, came second); its point is free again
 """
 
 import json
@@ -15,6 +16,7 @@ import os
 import platform
 import threading
 import time
+import uuid
 
 import optuna
 from optuna.trial import TrialState
@@ -28,15 +30,25 @@ BEAT_S, PATIENCE_S = 10.0, 90.0  # a sign of life every; how long a running tria
 def open_storage(where):
     """A database URL, or the path of a journal file (made if it is not there) -> an Optuna storage."""
     where = str(where)
-    try:
-        if "://" in where:
-            arguments = {"connect_args": {"timeout": 60}} if where.startswith("sqlite") else {}
-            return optuna.storages.RDBStorage(where, engine_kwargs=arguments)
-        backend = optuna.storages.journal.JournalFileBackend(where)
-        return optuna.storages.JournalStorage(backend)
-    except Exception as error:  # a database driver raises what it likes
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise StudyError(f"--storage {where} cannot be opened as a journal file or database: {reason}") from error
+    for attempt in range(3):
+        try:
+            return _database(where) if "://" in where else _journal(where)
+        except Exception as error:  # a database driver raises what it likes
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            if attempt == 2 or "://" not in where:
+                raise StudyError(
+                    f"--storage {where} cannot be opened as a journal file or database: {reason}"
+                ) from error
+            time.sleep(0.5)  # two processes that make its tables at once: one of them fails, the first time
+
+
+def _database(url):
+    arguments = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {}
+    return optuna.storages.RDBStorage(url, engine_kwargs=arguments)
+
+
+def _journal(path):
+    return optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(path))
 
 
 def open_study(definition, where):
@@ -50,7 +62,7 @@ def open_study(definition, where):
         study_name=definition.name,
         load_if_exists=True,
         direction="maximize" if definition.maximise else "minimize",
-        sampler=optuna.samplers.RandomSampler(seed=0),  # draws nothing: `owns` seeds a sampler for each trial
+        sampler=optuna.samplers.RandomSampler(seed=0),  # draws nothing: `draw` seeds a sampler for each trial
     )
     stored = study.user_attrs.get("definition")
     if stored is None:
@@ -62,23 +74,6 @@ def open_study(definition, where):
             f"the file's is {json.dumps(ours)}; name another --out or --storage, or take the file as it was"
         )
     return study
-
-
-def encode(value):
-    """A value of an axis -> what Optuna stores; lists become text."""
-    return json.dumps(value) if isinstance(value, list) else value
-
-
-def suggest(trial, definition, name):
-    """Optuna's value of one axis of a trial, as the definition writes it."""
-    values = definition.axes()[name]
-    if isinstance(values, list):
-        chosen = trial.suggest_categorical(name, [encode(value) for value in values])
-        return next(value for value in values if encode(value) == chosen and type(encode(value)) is type(chosen))
-    low, high, log = values["low"], values["high"], values.get("log", False)
-    if isinstance(low, int) and isinstance(high, int):
-        return trial.suggest_int(name, low, high, step=values.get("step", 1), log=log)
-    return trial.suggest_float(name, low, high, step=values.get("step"), log=log)
 
 
 def key(point):
@@ -95,46 +90,73 @@ def finished(study):
     return [trial for trial in living(study) if trial.state in (TrialState.COMPLETE, TrialState.PRUNED)]
 
 
-def enqueue_missing(study, definition):
-    """Enqueue every point of the grids that no trial has, or whose trials were given up."""
-    taken = {key(trial.user_attrs["point"]) for trial in living(study) if "point" in trial.user_attrs}
-    for point in definition.points():
-        if key(point) not in taken:
-            parameters = {name: encode(value) for name, value in point.items()}
-            study.enqueue_trial(parameters, user_attrs={"point": point})
-
-
 def take(study, definition):
     """-> a trial that is this process's own, with its point in user_attrs; None where there is nothing to take."""
+    return draw(study, definition) if definition.search else claim_any(study, definition)
+
+
+def claim_any(study, definition):
+    """Claim the points that no living trial has, in order, until one is this process's own."""
     while True:
-        if definition.grid:
-            enqueue_missing(study, definition)
-            if not any(trial.state == TrialState.WAITING for trial in living(study)):
-                return None
-        elif len(living(study)) >= definition.trials:
+        taken = {key(trial.user_attrs["point"]) for trial in living(study)}
+        free = [point for point in definition.points() if key(point) not in taken]
+        if not free:
             return None
-        trial = study.ask()
-        if owns(study, definition, trial):
+        trial = claim(study, definition, free[0])
+        if trial is not None:
             return trial
+
+
+def claim(study, definition, point):
+    """Make a trial of a point -> the trial; None, and it is given up, where an older one has the point."""
+    token, axes = uuid.uuid4().hex, definition.axes()
+    created = optuna.create_trial(
+        state=TrialState.RUNNING,
+        params={name: encode(value) for name, value in point.items()},
+        distributions={name: choices(axes[name]) for name in point},
+        user_attrs={"point": point, "by": token},
+    )
+    study.add_trial(created)
+    same = [trial for trial in living(study) if key(trial.user_attrs["point"]) == key(point)]
+    mine = next(trial for trial in same if trial.user_attrs["by"] == token)
+    if same[0].number < mine.number:
+        give_up(study, mine.number)
+        return None
+    return optuna.Trial(study, mine._trial_id)
+
+
+def encode(value):
+    """A value of an axis -> what Optuna stores; lists become text."""
+    return json.dumps(value) if isinstance(value, list) else value
+
+
+def choices(values):
+    return optuna.distributions.CategoricalDistribution([encode(value) for value in values])
+
+
+def draw(study, definition):
+    """Let Optuna draw the next point of a search; None where it has all its trials, here or elsewhere."""
+    if len(living(study)) >= definition.trials:
+        return None
+    trial = study.ask()
+    if sum(other.number < trial.number for other in living(study)) >= definition.trials:
         give_up(study, trial.number)
+        return None
+    seed = definition.settings.get("seed", 0) * 1_000_003 + trial.number
+    study.sampler = optuna.samplers.TPESampler(seed=seed % 2**32, multivariate=False)
+    trial.set_user_attr("point", {name: suggest(trial, name, values) for name, values in definition.search.items()})
+    return trial
 
 
-def owns(study, definition, trial):
-    """Fix a new trial's point; False where another process was first, or has made the search's last trial."""
-    older = [other for other in living(study) if other.number < trial.number]
-    if definition.search:
-        if len(older) >= definition.trials:
-            return False
-        seed = definition.settings.get("seed", 0) * 1_000_003 + trial.number
-        study.sampler = optuna.samplers.TPESampler(seed=seed % 2**32, multivariate=False)
-        trial.set_user_attr("point", {name: suggest(trial, definition, name) for name in definition.search})
-        return True
-    point = trial.user_attrs.get("point")
-    if point is None or any(key(other.user_attrs.get("point")) == key(point) for other in older):
-        return False
-    for name in point:
-        suggest(trial, definition, name)
-    return True
+def suggest(trial, name, values):
+    """Optuna's value of one axis of a search, as the definition writes it."""
+    if isinstance(values, list):
+        chosen = trial.suggest_categorical(name, [encode(value) for value in values])
+        return next(value for value in values if encode(value) == chosen and type(encode(value)) is type(chosen))
+    low, high, log = values["low"], values["high"], values.get("log", False)
+    if isinstance(low, int) and isinstance(high, int):
+        return trial.suggest_int(name, low, high, step=values.get("step", 1), log=log)
+    return trial.suggest_float(name, low, high, step=values.get("step"), log=log)
 
 
 def give_up(study, number):
