@@ -60,7 +60,7 @@ setup(
         "latentjet.benchmarks",
     ],
     package_data={
-        "latentjet.train": ["sample/*"],
+        "latentjet.train": ["sample/*", "judges/*"],
         "latentjet.train.study": ["*.toml"],
         "latentjet.export": ["*.json"],
     },

@@ -20,10 +20,12 @@ COMMANDS = [
         ("doctor", "latentjet.runtime.doctor", None, "what is on this machine, what is missing, what to do"),
     ]),
     ("Measure", [
+        ("evaluate", "latentjet.export.evaluate", "all", "likelihood, accuracy, FID and sharpness of a model"),
+        ("judge", "latentjet.train.make_judge", "train", "train the frozen classifier that evaluate judges with"),
         ("bench", "latentjet.benchmarks.__main__", "bench", "latency and throughput beside eager PyTorch"),
     ]),
 ]  # fmt: skip
-WITHOUT_NAME = ("train", "study", "export", "demo", "build", "doctor", "bench")
+WITHOUT_NAME = ("train", "study", "export", "demo", "build", "doctor", "bench", "evaluate", "judge")
 
 
 def contents():

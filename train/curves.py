@@ -1,6 +1,7 @@
-"""Pictures of a training run: the curve of its losses and grids of samples."""
+"""Pictures of training and evaluation: the curve of the losses, grids of samples, the power spectrum."""
 
 import io
+import math
 
 import torch
 from torch.nn import functional
@@ -23,6 +24,28 @@ def draw_curve(path, history, unit, title):
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110)
     write_atomically(path, buffer.getvalue())
+
+
+def draw_spectrum(spectrum, title):
+    """{frequencies, real, samples} (mean power by cycles an image) -> PNG bytes: both spectra, their ratio below."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 4.8), layout="constrained")
+    upper, lower = figure.subplots(2, sharex=True, height_ratios=(2, 1))
+    for name, style in (("real", "k-"), ("samples", "o-")):
+        upper.semilogy(spectrum["frequencies"], spectrum[name], style, markersize=3, label=name)
+    pairs = zip(spectrum["samples"], spectrum["real"], strict=True)
+    ratio = [one / other if other else math.nan for one, other in pairs]
+    lower.plot(spectrum["frequencies"], ratio, "o-", markersize=3)
+    lower.axhline(1, color="black", linewidth=0.8)
+    upper.set(ylabel="mean power", title=title)
+    lower.set(xlabel="cycles an image", ylabel="samples / real")
+    upper.legend()
+    for axes in (upper, lower):
+        axes.grid(alpha=0.3)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110)
+    return buffer.getvalue()
 
 
 @torch.no_grad()

@@ -4,6 +4,7 @@ TrainError
 |-- DataError        images or labels that are missing, damaged or of the wrong kind
 |-- CheckpointError  a checkpoint that is missing, damaged or of another model
 |-- SettingsError    an option that does not fit
+|-- EvaluationError  a model whose outputs cannot be measured
 `-- StudyError       a study that cannot be read, run or reported
 """
 
@@ -22,6 +23,10 @@ class CheckpointError(TrainError):
 
 class SettingsError(TrainError):
     """An option does not fit."""
+
+
+class EvaluationError(TrainError):
+    """A model's outputs cannot be measured."""
 
 
 class StudyError(TrainError):
