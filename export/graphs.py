@@ -25,6 +25,7 @@ class GraphSpec(NamedTuple):
 DECODE = GraphSpec("decode", "decode", ("z", "labels"), ("images",), 1e-4, half=True)
 GRAPHS = {
     "VAE": (DECODE,),
+    "GAN": (DECODE,),
     "RealNVP": (
         DECODE._replace(tolerance=1e-3),
         GraphSpec("encode", "encode", ("images", "labels"), ("z",), 2e-3),

@@ -12,13 +12,13 @@ from latentjet.runtime import bundle as bundles_module
 
 @pytest.fixture(scope="session")
 def bundles(tmp_path_factory):
-    """Folder of small bundles with random weights for 1x8x8 images: vae.bundle, cvae.bundle, realnvp.bundle."""
+    """Folder of small bundles with random weights for 1x8x8 images: vae, cvae, realnvp, gan."""
     if "LATENTJET_TEST_BUNDLES" in os.environ:
         return Path(os.environ["LATENTJET_TEST_BUNDLES"])
     from latentjet.export.pack import export_checkpoint
 
     folder = tmp_path_factory.mktemp("bundles")
-    for family in ("vae", "cvae", "realnvp"):
+    for family in ("vae", "cvae", "realnvp", "gan"):
         checkpoint = random_checkpoint(family, folder / family)
         export_checkpoint(checkpoint, folder / (family + ".bundle"), progress=lambda line: None)
     return folder
@@ -28,11 +28,13 @@ def random_checkpoint(family, folder):
     """Write a checkpoint of a small model with random weights for 1x8x8 images and three classes."""
     import torch
     from latentjet.train import checkpoint
-    from latentjet.train.models import VAE, RealNVP
+    from latentjet.train.models import GAN, VAE, RealNVP
 
     torch.manual_seed(0)
     if family == "realnvp":
         model = RealNVP(image=(1, 8, 8), classes=3, couplings=(2, 2), width=(8, 8))
+    elif family == "gan":
+        model = GAN(image=(1, 8, 8), latent=5, classes=3, hidden=4)
     else:
         model = VAE(image=(1, 8, 8), latent=5, classes=3 if family == "cvae" else 0, hidden=16)
     with torch.no_grad():

@@ -20,7 +20,7 @@ def make_parser():
         prog="latentjet train",
         description="Train a model; writes checkpoint.npz, metrics.jsonl, curve.png and results/sample_N.png.",
     )
-    parser.add_argument("family", choices=["vae", "cvae", "realnvp"], help="vae is unconditional, the others are not")
+    parser.add_argument("family", choices=["vae", "cvae", "realnvp", "gan"], help="vae has no labels, the others do")
     parser.add_argument("--out", required=True, metavar="DIR", help="where to write; must not hold another run")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
     parser.add_argument(
@@ -41,11 +41,11 @@ def make_parser():
     parser.add_argument("--validation", type=float, help="share of the training set held out (default 0.1)")
     parser.add_argument("--precision", choices=["auto", "fp32", "bf16"], help="auto: bf16 where the processor has it")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N")
-    parser.add_argument("--unconditional", action="store_true", default=None, help="a realnvp without labels")
+    parser.add_argument("--unconditional", action="store_true", default=None, help="a realnvp or gan without labels")
     model = parser.add_argument_group("the model")
-    model.add_argument("--latent", type=int, help="latent size of a VAE (default 20)")
+    model.add_argument("--latent", type=int, help="latent size of a VAE (default 20) or GAN (default 64)")
     model.add_argument("--form", choices=["mlp", "conv"], help="of a VAE (default mlp, 784-400-20)")
-    model.add_argument("--hidden", type=int, help="units (mlp) or channels (conv) of a VAE")
+    model.add_argument("--hidden", type=int, help="units (mlp) or channels (conv) of a VAE; channels of a GAN")
     model.add_argument("--couplings", type=numbers, metavar="4,4", help="couplings of each level of a realnvp")
     model.add_argument("--width", type=numbers, metavar="64,128", help="channels of its nets at each level")
     model.add_argument("--planes", type=int, help="label planes of each level (default 2)")
@@ -96,9 +96,10 @@ def load_data(args, settings):
 
 def run(args):
     from . import fit
+    from .device import choose_device
 
     settings, stored = prepare(args)
-    device = fit.choose_device(args.device)
+    device = choose_device(args.device)
     training, held_out = load_data(args, settings)
     try:
         done = fit.fit(settings, training, held_out, args.out, device, stored)

@@ -4,6 +4,7 @@
     model/NAME           the weights as trained
     ema/NAME             their exponential moving average: what is exported
     optimizer/I/NAME     Adam's state of parameter I
+    discriminator/NAME, opponent/I/NAME    of a GAN: the discriminator, and its Adam's state
 
 Written to a temporary name and renamed, so an interrupted write leaves the one before.
 """
@@ -76,6 +77,21 @@ def load_state(model, state, name):
 def arrays_of(prefix, state):
     """Named tensors -> arrays under a prefix."""
     return {f"{prefix}/{name}": tensor.detach().cpu().numpy() for name, tensor in state.items()}
+
+
+def arrays_of_optimizer(prefix, optimizer):
+    """An optimiser's state of each parameter -> arrays under a prefix."""
+    states = optimizer.state_dict()["state"]
+    return {name: array for index in states for name, array in arrays_of(f"{prefix}/{index}", states[index]).items()}
+
+
+def load_optimizer(optimizer, state):
+    """Fill an optimiser from tensors by "I/NAME"; its rates stay."""
+    states = {}
+    for key, tensor in state.items():
+        index, entry = key.split("/")
+        states.setdefault(int(index), {})[entry] = tensor
+    optimizer.load_state_dict({"state": states, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
 def write_atomically(path, content):

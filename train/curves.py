@@ -9,18 +9,19 @@ from torch.nn import functional
 from .checkpoint import write_atomically
 
 
-def draw_curve(path, history, unit, title):
-    """History (a list of dicts with epoch, train, validation) -> a PNG of both losses by epoch."""
+def draw_curve(path, history, panels, title):
+    """History (a list of dicts with epoch and losses), {unit: names of losses} -> a PNG, a panel for each unit."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6, 3.6), layout="constrained")
-    axes = figure.add_subplot()
+    figure = Figure(figsize=(6 * len(panels), 3.6), layout="constrained")
+    figure.suptitle(title)
     epochs = [row["epoch"] for row in history]
-    for name, style in (("train", "o-"), ("validation", "s--")):
-        axes.plot(epochs, [row[name] for row in history], style, markersize=3, label=name)
-    axes.set(xlabel="epoch", ylabel=unit, title=title)
-    axes.grid(alpha=0.3)
-    axes.legend()
+    for axes, (unit, names) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
+        for name, style in zip(names, ("o-", "s--"), strict=False):
+            axes.plot(epochs, [row[name] for row in history], style, markersize=3, label=name)
+        axes.set(xlabel="epoch", ylabel=unit)
+        axes.grid(alpha=0.3)
+        axes.legend()
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110)
     write_atomically(path, buffer.getvalue())

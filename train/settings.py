@@ -5,11 +5,12 @@ from typing import NamedTuple
 
 from . import losses
 from .errors import SettingsError
-from .models import VAE, RealNVP
+from .models import GAN, VAE, RealNVP
 
 
 class Family(NamedTuple):
-    """One word of the command line: the model's class, its loss, the loss's unit, defaults, sample temperature."""
+    """One word of the command line: the model's class, its loss (None: a GAN has two), the unit of what is measured on
+    held-out images, whether it sees labels, sample temperature, defaults."""
 
     model: type
     loss: object
@@ -27,10 +28,15 @@ FAMILIES = {
         VAE, losses.vae_loss, "BCE+KL per image (nats)", True, 1.0, {"epochs": 20, "lr": 1e-3, "batch": 128}
     ),
     "realnvp": Family(RealNVP, losses.flow_loss, "bits/dim", True, 0.8, {"epochs": 20, "lr": 2e-3, "batch": 64}),
+    "gan": Family(GAN, None, "energy distance (levels)", True, 1.0, {"epochs": 20, "lr": 1e-3, "batch": 64}),
 }
 
 DEFAULTS = {"seed": 0, "ema": 0.999, "clip": 100.0, "validation": 0.1, "precision": "auto", "warmup": 50}
-MODEL_OPTIONS = {"VAE": ("latent", "form", "hidden"), "RealNVP": ("couplings", "width", "planes", "bound")}
+MODEL_OPTIONS = {
+    "VAE": ("latent", "form", "hidden"),
+    "RealNVP": ("couplings", "width", "planes", "bound"),
+    "GAN": ("latent", "hidden"),
+}
 
 
 def resolve(family, given):

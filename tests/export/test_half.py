@@ -8,7 +8,7 @@ from latentjet.export.half import emulate, to_half
 from latentjet.runtime.bundle import Bundle
 
 
-@pytest.fixture(params=["cvae", "realnvp", "vae"])
+@pytest.fixture(params=["cvae", "gan", "realnvp", "vae"])
 def model(request, bundles):
     opened = Bundle.open(bundles / f"{request.param}.bundle")
     return onnx.load_from_string(opened.read("decode.onnx")), opened.reference("decode")

@@ -35,7 +35,7 @@ def exported(tmp_path, model, family):
     return export_checkpoint(tmp_path / "checkpoint.npz", tmp_path / f"{family}.bundle", progress=quiet)
 
 
-@pytest.fixture(params=["vae", "cvae", "realnvp"])
+@pytest.fixture(params=["vae", "cvae", "realnvp", "gan"])
 def opened(request, bundles):
     return Bundle.open(bundles / f"{request.param}.bundle")
 

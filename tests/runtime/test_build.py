@@ -36,7 +36,7 @@ def certificate(path, stem="decode.fp16"):
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("family", ["vae", "cvae", "realnvp"])
+@pytest.mark.parametrize("family", ["vae", "cvae", "realnvp", "gan"])
 def test_build_check_and_sample(plug, copied, tmp_path, version, family, capsys):
     board, path = plug(version), copied(family)
     assert build(path) == 0, capsys.readouterr().err

@@ -13,7 +13,7 @@ from latentjet.runtime import load
 from latentjet.runtime.bundle import Bundle, write
 from latentjet.runtime.errors import BundleError, OutputError
 
-ALL = ("cvae.bundle", "realnvp.bundle", "vae.bundle")
+ALL = ("cvae.bundle", "gan.bundle", "realnvp.bundle", "vae.bundle")
 GARBLED = {
     "no list of files": lambda manifest: manifest.pop("files"),
     "no graphs": lambda manifest: manifest.pop("graphs"),

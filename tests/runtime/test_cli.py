@@ -129,7 +129,7 @@ def test_a_part_that_is_not_installed_says_what_to_install(monkeypatch, latentje
     assert "pip install 'latentjet[train]'" in err
 
 
-@pytest.mark.parametrize("name", ["cvae", "realnvp", "vae"])
+@pytest.mark.parametrize("name", ["cvae", "gan", "realnvp", "vae"])
 def test_show_tells_what_is_in_a_bundle(bundles, latentjet, name):
     status, out, err = latentjet("show", bundles / (name + ".bundle"))
     assert status == 0 and err == ""

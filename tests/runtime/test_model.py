@@ -11,7 +11,7 @@ from latentjet.runtime.bundle import Bundle
 from latentjet.runtime.errors import BundleError, InputError
 from latentjet.runtime.model import Model, noise, to_uint8
 
-CONDITIONAL = ("cvae.bundle", "realnvp.bundle")
+CONDITIONAL = ("cvae.bundle", "gan.bundle", "realnvp.bundle")
 LEVELS = np.arange(256, dtype=np.uint8).reshape(4, 1, 8, 8)
 
 

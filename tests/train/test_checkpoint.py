@@ -281,6 +281,6 @@ def test_an_array_of_another_type_is_refused_by_name(tmp_path):
 
 
 def test_a_description_of_no_model_is_refused(tmp_path):
-    checkpoint.save(tmp_path / checkpoint.NAME, {"model": {"class": "GAN", "arguments": {}}}, {})
-    with pytest.raises(CheckpointError, match="describes no model of this latentjet: .*'GAN'"):
+    checkpoint.save(tmp_path / checkpoint.NAME, {"model": {"class": "Glow", "arguments": {}}}, {})
+    with pytest.raises(CheckpointError, match="describes no model of this latentjet: .*'Glow'"):
         checkpoint.load(tmp_path).model()

@@ -9,11 +9,11 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from latentjet.train import checkpoint, fit, settings
+from latentjet.train import checkpoint, fit, losses, settings
+from latentjet.train.adversarial import AdversarialRun
 from latentjet.train.data import Data, hold_out
-from latentjet.train.errors import CheckpointError, SettingsError, TrainError
+from latentjet.train.errors import CheckpointError, DataError, SettingsError, TrainError
 from PIL import Image
-from torch.optim.swa_utils import AveragedModel
 
 CPU = torch.device("cpu")
 FAMILIES = {
@@ -22,6 +22,7 @@ FAMILIES = {
     "cvae": {"family": "cvae", "latent": 3, "hidden": 8},
     "realnvp": {"family": "realnvp", "couplings": [2, 1], "width": [4, 4]},
     "realnvp unconditional": {"family": "realnvp", "couplings": [2], "width": [4], "unconditional": True},
+    "gan": {"family": "gan", "latent": 3, "hidden": 3},
     "realnvp bf16": {"family": "realnvp", "couplings": [2], "width": [4], "precision": "bf16"},
 }
 EPOCHS, STEPS = 4, 4  # 58 images to train on, in batches of 16
@@ -62,14 +63,30 @@ def at_loss(monkeypatch):
     """(family, number, function): the loss that is computed at that call becomes function(loss, model)."""
 
     def change(family, number, function):
-        calls, whole = [], fit.FAMILIES[family]
+        calls, whole = [], settings.FAMILIES[family]
 
         def loss(model, x8, y, generator):
             calls.append(None)
             found = whole.loss(model, x8, y, generator)
             return function(found, model) if len(calls) == number else found
 
-        monkeypatch.setitem(fit.FAMILIES, family, whole._replace(loss=loss))
+        def counted(method):
+            def call(run, *given):
+                calls.append(None)
+                found = method(run, *given)
+                if len(calls) != number:
+                    return found
+                tensors = found if isinstance(found, tuple) else (found,)
+                spoilt = (function(tensors[0], run.discriminator), *tensors[1:])
+                return spoilt if isinstance(found, tuple) else spoilt[0]
+
+            return call
+
+        if family == "gan":  # it has two losses in a step and none on held-out images
+            for name in ("judge", "validate"):
+                monkeypatch.setattr(AdversarialRun, name, counted(getattr(AdversarialRun, name)))
+        else:
+            monkeypatch.setitem(settings.FAMILIES, family, whole._replace(loss=loss))
 
     return change
 
@@ -79,14 +96,16 @@ def killed(loss, model):
 
 
 def losses_of(about):
-    return [(row["epoch"], row["train"], row["validation"]) for row in about["history"]]
+    timed = ("seconds", "images_per_s")
+    return [{name: value for name, value in row.items() if name not in timed} for row in about["history"]]
 
 
 def assert_same_run(left, right):
     """Weights, average, Adam's state and losses of two folders are equal to the bit."""
     one, other = checkpoint.load(left), checkpoint.load(right)
     assert set(one.arrays) == set(other.arrays)
-    assert {name.split("/")[0] for name in one.arrays} == {"model", "ema", "optimizer"}
+    gan = {"discriminator", "opponent"} if one.about["model"]["class"] == "GAN" else set()
+    assert {name.split("/")[0] for name in one.arrays} == {"model", "ema", "optimizer"} | gan
     for name, array in one.arrays.items():
         assert np.array_equal(array, other.arrays[name]), name
     assert losses_of(one.about) == losses_of(other.about)
@@ -292,6 +311,32 @@ def test_validation_is_the_loss_of_the_model_that_the_checkpoint_gives(uninterru
         assert stored.about["history"][-1]["validation"] == pytest.approx(loss.mean().item(), rel=1e-6)
 
 
+def test_a_gan_is_measured_by_the_energy_distance_of_the_model_that_the_checkpoint_gives(uninterrupted):
+    stored, chosen = checkpoint.load(uninterrupted["gan"]), resolve("gan")
+    row, (_, held_out) = stored.about["history"][-1], hold_out(toy(), chosen["validation"], chosen["seed"])
+    model, generator = stored.model(), torch.Generator().manual_seed(chosen["seed"])
+    with torch.no_grad():
+        made = model.decode(torch.randn(len(held_out.labels), 3, generator=generator), torch.eye(3)[held_out.labels])
+    expected = losses.energy_distance(held_out.images.float() / 255, made).item()
+    assert row["validation"] == pytest.approx(expected, rel=1e-5)
+    assert stored.about["unit"] == "energy distance (levels)"
+    assert set(row) == {
+        "epoch", "discriminator", "generator", "validation", "seconds", "images_per_s", "precision",
+    }  # fmt: skip
+
+
+def test_a_gan_learns_where_there_is_something_to_learn(no_pictures, tmp_path):
+    chosen = resolve("gan", epochs=40, lr=0.01, ema=0.9, hidden=8)
+    history = train(chosen, tmp_path, toy(learnable=True)).history
+    assert history[-1]["validation"] < 0.5 * history[0]["validation"]
+    assert all(math.isfinite(row[name]) for row in history for name in ("discriminator", "generator"))
+
+
+def test_a_gan_needs_two_held_out_images(no_pictures, tmp_path):
+    with pytest.raises(DataError, match="1 image is held out, expected at least 2"):
+        train(resolve("gan", validation=0.01), tmp_path)
+
+
 def test_average_and_weights_are_both_kept(uninterrupted):
     stored = checkpoint.load(uninterrupted["vae"])
     trained, averaged = stored.state("model"), stored.state("ema")
@@ -306,7 +351,9 @@ def test_metrics_are_one_json_object_an_epoch(uninterrupted):
     assert [row["epoch"] for row in rows] == [1, 2, 3, 4]
 
 
-@pytest.mark.parametrize("case, rows", [("vae", 10), ("cvae", 3), ("realnvp", 3), ("realnvp unconditional", 10)])
+@pytest.mark.parametrize(
+    "case, rows", [("vae", 10), ("cvae", 3), ("realnvp", 3), ("realnvp unconditional", 10), ("gan", 3)]
+)
 def test_files_are_what_they_should_be(case, rows, uninterrupted):
     folder = uninterrupted[case]
     names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
@@ -346,87 +393,6 @@ def test_learning_rate_rises_stays_and_falls():
 def test_learning_rate_of_a_run_shorter_than_its_warm_up(total):
     rates = [fit.learning_rate(step, total, 1.0, 50) for step in range(total)]
     assert all(0 < rate <= (step + 1) / 50 for step, rate in enumerate(rates))
-
-
-def averages(decay, values):
-    """The average after each of the values that a weight takes."""
-    model = torch.nn.Linear(1, 1, bias=False)
-    averaged, found = AveragedModel(model, multi_avg_fn=fit.averaging(decay)), []
-    for value in values:
-        torch.nn.init.constant_(model.weight, value)
-        averaged.update_parameters(model)
-        found.append(averaged.module.weight.item())
-    return found
-
-
-def test_the_first_average_is_the_first_value():
-    assert averages(0.999, [3.0]) == [3.0]
-    assert averages(0.999, [3.0] * 20) == [3.0] * 20
-
-
-def test_a_short_run_is_not_held_back_by_the_average():
-    values = averages(0.999, [0.0] + [1.0] * 30)
-    assert values == sorted(values)
-    assert values[-1] > 0.99  # with 0.999 from the start it would be 0.03
-
-
-def test_the_horizon_grows_up_to_the_decay():
-    expected, found = 0.0, averages(0.9, list(range(200)))
-    for count, value in enumerate(range(200)):
-        decay = min(0.9, (1 + count) / (10 + count)) if count else 0.0
-        expected = decay * expected + (1 - decay) * value
-        assert found[count] == pytest.approx(expected, rel=1e-4, abs=1e-6)
-    assert 199 - found[-1] == pytest.approx(9, rel=0.01)  # decay / (1 - decay) behind a ramp
-
-
-@pytest.mark.parametrize("name", ["tpu", "", "meta", "mps", "cuda:x", "gpu"])
-def test_an_unknown_device_is_refused_with_those_that_exist(name):
-    with pytest.raises(SettingsError) as caught:
-        fit.choose_device(name)
-    assert str(caught.value) == f"--device is '{name}', expected auto, cpu, cuda or cuda:N"
-
-
-def test_a_device_that_is_not_there_is_refused(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    for name in ("cuda", "cuda:1"):
-        with pytest.raises(
-            SettingsError, match=f"--device is '{name}', but this torch sees no CUDA device: take --dev"
-        ):
-            fit.choose_device(name)
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    with pytest.raises(SettingsError, match="--device is 'cuda:2', but this torch sees 2 CUDA devices"):
-        fit.choose_device("cuda:2")
-    assert fit.choose_device("cuda:1") == torch.device("cuda:1")
-
-
-@pytest.mark.parametrize("available, expected", [(False, "cpu"), (True, "cuda")])
-def test_auto_takes_cuda_where_there_is_one(monkeypatch, available, expected):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: available)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: int(available))
-    assert fit.choose_device("auto").type == expected
-    assert fit.choose_device("cpu") == CPU
-
-
-@pytest.mark.parametrize(
-    "has, expected",
-    [({}, "fp32"), ({"avx512_bf16": True}, "bf16"), ({"amx_bf16": True}, "bf16"), ({"avx512_bf16": False}, "fp32")],
-)
-def test_auto_takes_bf16_where_the_processor_multiplies_it(monkeypatch, has, expected):
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: has, raising=False)
-    assert fit.choose_precision("auto", CPU) == expected
-    assert [fit.choose_precision(name, CPU) for name in ("fp32", "bf16")] == ["fp32", "bf16"]
-
-
-def test_auto_is_fp32_where_torch_cannot_tell(monkeypatch):
-    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
-    assert fit.choose_precision("auto", CPU) == "fp32"
-
-
-@pytest.mark.parametrize("supported, expected", [(True, "bf16"), (False, "fp32")])
-def test_auto_asks_the_gpu(monkeypatch, supported, expected):
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: supported)
-    assert fit.choose_precision("auto", torch.device("cuda")) == expected
 
 
 def test_precision_is_recorded_and_makes_a_difference(uninterrupted, no_pictures, tmp_path):

@@ -111,3 +111,29 @@ def test_losses_are_float32_and_near_those_under_bfloat16(family):
     assert found.dtype == torch.float32
     assert not torch.equal(found, expected)
     assert torch.allclose(found, expected, rtol=0.02)
+
+
+def apart(x, y):
+    """Mean distance of two sets, in levels, pair by pair; a set has no distance to itself."""
+    pairs = [(a, b) for a in x for b in y if a is not b]
+    return sum(255 * (a - b).double().norm().item() for a, b in pairs) / len(pairs)
+
+
+def test_energy_distance_is_what_it_is_defined_as():
+    torch.manual_seed(0)
+    x, y = list(torch.rand(5, 1, 4, 4)), list(0.5 * torch.rand(7, 1, 4, 4))
+    expected = 2 * apart(x, y) - apart(x, x) - apart(y, y)
+    assert losses.energy_distance(torch.stack(x), torch.stack(y)).item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_energy_distance_is_nothing_on_average_within_one_distribution_and_more_between_two():
+    torch.manual_seed(0)
+    same = [losses.energy_distance(torch.rand(50, 1, 4, 4), torch.rand(50, 1, 4, 4)).item() for _ in range(40)]
+    other = losses.energy_distance(torch.rand(50, 1, 4, 4), torch.rand(50, 1, 4, 4) ** 2).item()
+    assert min(same) < 0 < max(same)
+    assert abs(sum(same) / 40) < 0.5 < 10 < other
+
+
+def test_energy_distance_of_two_single_images_is_twice_the_way_between_them():
+    black, grey = torch.zeros(3, 1, 4, 4), torch.full((2, 1, 4, 4), 0.2)
+    assert losses.energy_distance(black, grey).item() == pytest.approx(2 * 4 * 51)

@@ -34,7 +34,7 @@ def test_defaults_are_filled_in_and_what_is_given_wins(family):
 
 
 def test_an_unknown_family_is_refused_with_those_that_exist():
-    assert refusal("gan") == "family is 'gan', expected one of vae, cvae, realnvp"
+    assert refusal("glow") == "family is 'glow', expected one of vae, cvae, realnvp, gan"
 
 
 @pytest.mark.parametrize(
@@ -43,6 +43,7 @@ def test_an_unknown_family_is_refused_with_those_that_exist():
         ("vae", "couplings", [4, 4], "--latent, --form, --hidden"),
         ("cvae", "bound", 1.0, "--latent, --form, --hidden"),
         ("realnvp", "latent", 20, "--couplings, --width, --planes, --bound"),
+        ("gan", "form", "conv", "--latent, --hidden"),
         ("realnvp", "form", "conv", "--couplings, --width, --planes, --bound"),
     ],
 )
@@ -90,7 +91,7 @@ def test_the_largest_seed_can_be_used():
 
 def test_unconditional_is_for_families_with_labels():
     assert "vae is unconditional already" in refusal("vae", unconditional=True)
-    for family in ("cvae", "realnvp"):
+    for family in ("cvae", "realnvp", "gan"):
         assert settings.resolve(family, {"unconditional": True})["unconditional"]
 
 
@@ -102,6 +103,8 @@ def test_unconditional_is_for_families_with_labels():
         ("realnvp", {}, ("RealNVP", 3)),
         ("realnvp", {"unconditional": True}, ("RealNVP", 0)),
         ("cvae", {"unconditional": True}, ("VAE", 0)),
+        ("gan", {}, ("GAN", 3)),
+        ("gan", {"unconditional": True}, ("GAN", 0)),
     ],
 )
 def test_the_model_has_the_classes_of_the_data_where_it_is_conditional(family, given, expected):
@@ -123,6 +126,7 @@ def test_options_reach_the_model():
     "family, given, shape, expected",
     [
         ("vae", {"form": "conv"}, (1, 6, 6), "multiples of 4"),
+        ("gan", {}, (1, 6, 6), "multiples of 4"),
         ("realnvp", {}, (1, 6, 6), "image 1x6x6 becomes 3x3 at level 2"),
         ("realnvp", {"couplings": [4]}, (1, 8, 8), "couplings has 1 levels and width 2"),
         ("realnvp", {"couplings": [4, 0]}, (1, 8, 8), "expected at least 1 at each level"),

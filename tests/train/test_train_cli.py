@@ -11,13 +11,14 @@ import time
 import numpy as np
 import pytest
 import torch
-from latentjet.train import checkpoint, data, fit, settings
+from latentjet.train import checkpoint, data, settings
 from latentjet.train.__main__ import main
 
 SMALL = {
     "vae": ["--hidden", "8", "--latent", "3"],
     "cvae": ["--hidden", "4", "--latent", "3", "--form", "conv"],
     "realnvp": ["--couplings", "1,1", "--width", "4,4"],
+    "gan": ["--hidden", "4", "--latent", "3"],
 }
 QUICK = ["--data", "fashion-sample", "--limit", "200", "--epochs", "1", "--precision", "fp32", "--device", "cpu"]
 
@@ -123,7 +124,7 @@ def test_what_does_not_fit_is_refused_before_anything_is_written(capsys, tmp_pat
 @pytest.mark.parametrize(
     "arguments, expected",
     [
-        (["gan", "--out", "x"], "'gan'"),
+        (["glow", "--out", "x"], "'glow'"),
         (["vae"], "--out"),
         (["vae", "--out", "x", "--couplings", "4,a"], "'4,a' is not a list of integers like 4,4"),
         (["vae", "--out", "x", "--form", "gru"], "'gru'"),
@@ -138,7 +139,7 @@ def test_a_wrong_command_line_is_usage(capsys, arguments, expected):
 
 def test_an_unknown_family_is_refused_with_those_that_exist(capsys):
     with pytest.raises(SystemExit):
-        main(["gan", "--out", "x"])
+        main(["glow", "--out", "x"])
     last = capsys.readouterr().err.splitlines()[-1]
     assert all(family in last for family in SMALL)
 
@@ -204,7 +205,7 @@ def test_resume_takes_settings_that_are_the_same(finished):
 
 
 def test_resume_of_another_family_is_refused(capsys, finished):
-    for family in ("vae", "realnvp"):
+    for family in ("vae", "realnvp", "gan"):
         message = refusal(capsys, family, "--out", finished, "--resume")
         assert message.endswith(f"{finished} holds a run of 'cvae', not of '{family}'")
 
@@ -222,9 +223,9 @@ def test_resume_of_a_damaged_checkpoint_is_refused(capsys, finished, tmp_path):
 
 
 def test_a_loss_that_is_not_finite_is_one_sentence(capsys, tmp_path, monkeypatch):
-    family = fit.FAMILIES["vae"]
+    family = settings.FAMILIES["vae"]
     spoilt = family._replace(loss=lambda *arguments: family.loss(*arguments) * float("nan"))
-    monkeypatch.setitem(fit.FAMILIES, "vae", spoilt)
+    monkeypatch.setitem(settings.FAMILIES, "vae", spoilt)
     assert main(["vae", "--out", str(tmp_path), *QUICK, *SMALL["vae"]]) == 1
     last = capsys.readouterr().err.splitlines()[-1]
     assert "latentjet train: the loss became nan in epoch 1, step 1: the checkpoint of epoch 0 is kept" in last

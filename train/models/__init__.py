@@ -1,15 +1,17 @@
 """The models, as tensors in and tensors out; CPython 3.6 and torch 1.10 can run this folder.
 
-Contents: vae.py (VAE: unconditional, conditional; dense, convolutional), realnvp.py (RealNVP).
+Contents: vae.py (VAE: unconditional, conditional; dense, convolutional), realnvp.py (RealNVP), gan.py (GAN: the
+generator of one, and the discriminator that belongs to its training).
 ``build`` makes a model from what a checkpoint or a bundle stores: a class name and its arguments.
 """
 
 import inspect
 
+from .gan import GAN
 from .realnvp import RealNVP
 from .vae import VAE
 
-MODELS = {"VAE": VAE, "RealNVP": RealNVP}
+MODELS = {"VAE": VAE, "RealNVP": RealNVP, "GAN": GAN}
 
 
 def build(name, arguments):

@@ -1,7 +1,7 @@
 """Models from what a checkpoint or a bundle stores. CPython 3.6 code, like what it tests."""
 
 import pytest
-from latentjet.train.models import MODELS, VAE, RealNVP, build
+from latentjet.train.models import GAN, MODELS, VAE, RealNVP, build
 
 
 @pytest.mark.parametrize("name", sorted(MODELS))
@@ -15,18 +15,23 @@ def test_defaults_are_written_out(name):
 def test_the_class_is_the_one_named():
     assert type(build("VAE", {"hidden": 4})) is VAE
     assert type(build("RealNVP", {"couplings": [1], "width": [2]})) is RealNVP
+    assert type(build("GAN", {"hidden": 2})) is GAN
 
 
 @pytest.mark.parametrize("name", ["Glow", "vae", "", "__class__"])
 def test_an_unknown_class_is_refused_with_those_that_exist(name):
     with pytest.raises(ValueError) as caught:
         build(name, {})
-    assert str(caught.value) == f"model class is '{name}', expected one of RealNVP, VAE"
+    assert str(caught.value) == f"model class is '{name}', expected one of GAN, RealNVP, VAE"
 
 
 @pytest.mark.parametrize(
     "name, known",
-    [("VAE", "image, latent, classes, form, hidden"), ("RealNVP", "image, classes, couplings, width, planes, bound")],
+    [
+        ("VAE", "image, latent, classes, form, hidden"),
+        ("GAN", "image, latent, classes, hidden"),
+        ("RealNVP", "image, classes, couplings, width, planes, bound"),
+    ],
 )
 def test_an_unknown_argument_is_refused_with_those_that_exist(name, known):
     with pytest.raises(ValueError) as caught:

@@ -1,0 +1,114 @@
+"""What a training run carries from step to step, and one step of it."""
+
+import torch
+from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel
+
+from . import checkpoint
+from .device import choose_precision
+from .errors import SettingsError
+from .settings import FAMILIES, make_model
+
+
+def averaging(decay):
+    """Exponential moving average whose horizon grows with the steps, so that short runs are not held back."""
+
+    def average(means, values, count):
+        torch._foreach_lerp_(means, values, 1 - min(decay, (1 + count.item()) / (10 + count.item())))
+
+    return average
+
+
+class Run:
+    """Model, average, optimiser and history of a family with a loss; adversarial.py has that of a GAN."""
+
+    losses_shown = ("train",)  # what update returns, by its names in the history
+
+    def __init__(self, settings, data, device):
+        torch.manual_seed(settings["seed"])
+        self.settings, self.device = settings, device
+        self.family = FAMILIES[settings["family"]]
+        self.model = make_model(settings, data).to(device)
+        self.average = AveragedModel(self.model, multi_avg_fn=averaging(settings["ema"]))
+        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=settings["lr"])
+        self.precision = choose_precision(settings["precision"], device)
+        self.history = []
+        self.step = 0
+
+    def panels(self):
+        """What the curve shows: {unit: names in the history}."""
+        return {self.family.unit: ("train", "validation")}
+
+    def labels(self, labels):
+        if not self.model.classes:
+            return None
+        return functional.one_hot(labels, self.model.classes).float().to(self.device)
+
+    def autocast(self):
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
+
+    def losses(self, model, data, rows, generator):
+        """Losses (N,) of rows of the data."""
+        with self.autocast():
+            return self.family.loss(model, data.images[rows].to(self.device), self.labels(data.labels[rows]), generator)
+
+    def update(self, data, rows, generator, rate):
+        """One step on rows of the data at a learning rate -> {name in the history: mean loss}, before the step."""
+        loss = self.losses(self.model.train(), data, rows, generator).mean()
+        self.descend(self.optimizer, loss, rate)
+        self.average.update_parameters(self.model)
+        self.step += 1
+        return {"train": loss.item()}
+
+    def descend(self, optimizer, loss, rate):
+        """One step of an optimiser down the gradient of a loss; a loss that is not finite changes no weight."""
+        parameters = optimizer.param_groups[0]["params"]
+        optimizer.param_groups[0]["lr"] = rate
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(parameters, self.settings["clip"])
+        optimizer.step()
+
+    @torch.no_grad()
+    def validate(self, data):
+        """Mean loss of the averaged weights over held-out data, with the same noise every time."""
+        model, generator = self.average.module.eval(), torch.Generator().manual_seed(self.settings["seed"])
+        chunks = torch.arange(len(data.labels)).split(256)
+        return sum(self.losses(model, data, rows, generator).sum().item() for rows in chunks) / len(data.labels)
+
+    def arrays(self):
+        """Everything that a checkpoint keeps as arrays."""
+        arrays = checkpoint.arrays_of("model", self.model.state_dict())
+        arrays.update(checkpoint.arrays_of("ema", self.average.module.state_dict()))
+        arrays.update(checkpoint.arrays_of_optimizer("optimizer", self.optimizer))
+        return arrays
+
+    def save(self, path, data):
+        about = {
+            "model": {"class": type(self.model).__name__, "arguments": self.model.arguments},
+            "settings": self.settings,
+            "data": describe(data),
+            "history": self.history,
+            "unit": self.family.unit,
+            "step": self.step,
+            "averaged": int(self.average.n_averaged),
+        }
+        checkpoint.save(path, about, self.arrays())
+
+    def restore(self, stored, data):
+        """Take up a stored run; raises where it is of another model, or was trained on other data."""
+        seen, now = stored.about["data"], describe(data)
+        for key in ("name", "classes", "images"):
+            if seen[key] != now[key]:
+                raise SettingsError(f"the {key} of the data were {seen[key]} and are {now[key]} now: start anew")
+        name = stored.about["model"]["class"]
+        checkpoint.load_state(self.model, stored.state("model"), name)
+        checkpoint.load_state(self.average.module, stored.state("ema"), name)
+        self.average.n_averaged.fill_(stored.about["averaged"])
+        checkpoint.load_optimizer(self.optimizer, stored.state("optimizer"))
+        self.history, self.step = stored.about["history"], stored.about["step"]
+
+
+def describe(data):
+    """What a checkpoint records of the training data."""
+    return {"name": data.name, "source": data.source, "classes": list(data.classes), "images": len(data.labels)}
