@@ -8,7 +8,8 @@ from pathlib import Path
 
 import optuna
 
-from .. import checkpoint, fit
+from .. import checkpoint
+from ..device import choose_device
 from ..errors import StudyError, TrainError
 from . import definition as definitions
 from . import page, plots, results, runs, trials
@@ -30,6 +31,7 @@ def make_parser():
     run.add_argument("--storage", metavar="URL|FILE", help="who does what, shared by all processes (DIR/journal.log)")
     run.add_argument("--data-dir", metavar="DIR", help="where the data lie")
     run.add_argument("--no-download", action="store_true", help="never use the network")
+    run.add_argument("--judge", metavar="FILE.npz", help="made by `latentjet judge` (default: the one that ships)")
     run.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N")
     report = commands.add_parser("report", help="results of a study -> table, plots, page")
     report.add_argument("folder", metavar="DIR", help="the --out of run, or a folder with results.json")
@@ -83,9 +85,9 @@ def read_record(out):
 
 def run(args):
     definition, out = definitions.load(args.study), Path(args.out)
-    device = fit.choose_device(args.device)
+    device = choose_device(args.device)
     study = trials.open_study(definition, claim(out, definition, args.storage))
-    place = runs.Place(out, device, args.data_dir, not args.no_download)
+    place = runs.Place(out, device, args.data_dir, not args.no_download, args.judge)
 
     def say(line):
         print(line, file=sys.stderr, flush=True)

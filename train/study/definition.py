@@ -37,10 +37,10 @@ from ..errors import SettingsError, StudyError
 SHIPPED = Path(__file__).parent
 KEYS = ("question", "figures", "images", "maximise", "settings", "grid", "search", "trials", "plot")
 IDENTITY = ("name", "settings", "grid", "search", "figures", "images")
-HISTORY = ("validation", "train")  # of the last epoch; all other figures are those of `latentjet evaluate`
+HISTORY = ("validation", "train")  # of the last epoch; the others are measured.py's
 FIGURES = (
-    *HISTORY, "bits_per_dim", "bce_kl", "elbo_binarised", "wrong_label_gap", "kl", "active_units", "accuracy",
-    "judge_accuracy", "fid", "fid_floor", "kid", "kid_floor", "sharpness",
+    *HISTORY, "bits_per_dim", "bce_kl", "kl", "active_units", "accuracy", "judge_accuracy", "fid", "fid_floor", "kid",
+    "kid_floor", "sharpness",
 )  # fmt: skip
 RANGE = {"low", "high", "log", "step"}
 PARAMETERS = sorted(

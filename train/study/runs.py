@@ -16,7 +16,8 @@ import torch
 from .. import checkpoint, data, fit
 from ..errors import CheckpointError, DataError, SettingsError, StudyError, TrainError
 from ..settings import FAMILIES
-from .definition import brief, title
+from . import measured
+from .definition import HISTORY, brief, title
 
 
 def folder_name(point):
@@ -40,50 +41,63 @@ def held(folder):
 
 
 @functools.lru_cache(maxsize=2)
-def images(name, split, data_dir, download, size):
+def read(name, split, data_dir, download, size):
     """Data of a split, kept from one point to the next."""
     return data.load(name, split, data_dir, download, (size, size) if size else None)
 
 
 class Place(NamedTuple):
-    """Where runs go and what they run on; out: Path of the study's folder."""
+    """Where runs go and what they run on; out: Path of the study's folder; judge: path, None for the one that ships."""
 
     out: Path
     device: object
     data_dir: str = None
     download: bool = True
+    judge: str = None
 
     def folder(self, point):
         return self.out / "runs" / folder_name(point)
 
-    def split(self, settings):
-        """Settings -> Data to train on, and to validate on: figures never see the test set."""
-        whole = images(settings["data"], "train", self.data_dir, self.download, settings.get("size"))
+    def split(self, settings, count):
+        """Settings, number of images to measure on -> Data to train on, to validate on, to measure on.
+
+        The last are training images as well, the same ones in every run: a study chooses, so it keeps off the test set.
+        """
+        whole = read(settings["data"], "train", self.data_dir, self.download, settings.get("size"))
+        rest, kept = data.hold_out(whole, count / len(whole.labels), 0)
         if settings.get("limit"):
-            whole = whole._replace(images=whole.images[: settings["limit"]], labels=whole.labels[: settings["limit"]])
-        return data.hold_out(whole, settings["validation"], settings["seed"])
+            rest = rest._replace(images=rest.images[: settings["limit"]], labels=rest.labels[: settings["limit"]])
+        return *data.hold_out(rest, settings["validation"], settings["seed"]), kept
 
 
 def measure(place, definition, point):
-    """Train a point and measure it -> {figure: number or None}, or a text where training diverged."""
+    """Train a point and measure it -> {figure: number}, or a text where training diverged."""
     settings, folder = definition.resolve(point), place.folder(point)
-    training, held_out = place.split(settings)
+    training, held_out, kept = place.split(settings, definition.images)
     with held(folder):
         stored = checkpoint.load(folder) if (folder / checkpoint.NAME).is_file() else None
         try:
-            fit.fit(settings, training, held_out, folder, place.device, stored, show=False)
+            fit.fit(settings, training, held_out, folder, place.device, stored, show=False, pictures_every=settings["epochs"])
+            stored = checkpoint.load(folder)
+            return figures(place, definition, stored, definition.given(point), training, kept)
         except (DataError, CheckpointError, SettingsError, StudyError):
             raise  # wrong for every point, not a result of this one
         except TrainError as error:
             return str(error)
-    return figures(definition, checkpoint.load(folder), definition.given(point))
 
 
-def figures(definition, stored, given):
-    """A stored run -> {figure: number}"""
+def figures(place, definition, stored, given, others, images):
+    """A stored run -> {figure: number}: the last epoch's, and what `latentjet evaluate` finds if that is asked for."""
     last = stored.about["history"][-1]
-    known = {"validation": last["validation"], "train": last["train"]}
-    return {name: known.get(name) for name in definition.figures}
+    found = {name: last[name] for name in HISTORY if name in last}
+    if set(definition.figures) <= set(HISTORY):
+        return found
+    temperature = given.get("temperature")
+    model = stored.model()
+    found.update(
+        measured.figures(model, given["family"], images, others, temperature, place.device, place.judge)
+    )
+    return found
 
 
 @torch.no_grad()
