@@ -16,16 +16,17 @@ from ..sharpness import laplacian_variance, power_spectrum
 SEED = 0  # of the noise: the same in every run
 
 
-def figures(model, family, images, others, temperature, device, judge_path):
+def figures(model, family, images, others, temperature, place):
     """A trained model, Data to measure on, real Data to compare these with -> {figure: number} and the spectrum.
 
-    A figure that the model does not have is absent. Raises EvaluationError for samples that are not finite.
+    temperature: None for the family's own; place: runs.Place. A figure that the model does not have is absent.
+    Raises EvaluationError for samples that are not finite.
     """
-    part = subject.of_model(model, images.classes, device, "eager")
+    part = subject.of_model(model, images.classes, place.device, "eager")
     labels = shuffled(images.labels, len(images.labels), SEED)
     chosen = FAMILIES[family].temperature if temperature is None else temperature
     drawn = subject.draw(part, labels, chosen, SEED)
-    seen_by = judge.find(images, judge_path)
+    seen_by = judge.find(images, place.judge)
     return {
         **likelihood(part, images),
         **judged(part, seen_by, images, others, drawn, labels.numpy()),

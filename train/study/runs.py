@@ -77,7 +77,8 @@ def measure(place, definition, point):
     with held(folder):
         stored = checkpoint.load(folder) if (folder / checkpoint.NAME).is_file() else None
         try:
-            fit.fit(settings, training, held_out, folder, place.device, stored, show=False, pictures_every=settings["epochs"])
+            last = settings["epochs"]  # pictures of that epoch only
+            fit.fit(settings, training, held_out, folder, place.device, stored, show=False, pictures_every=last)
             stored = checkpoint.load(folder)
             return figures(place, definition, stored, definition.given(point), training, kept)
         except (DataError, CheckpointError, SettingsError, StudyError):
@@ -87,17 +88,13 @@ def measure(place, definition, point):
 
 
 def figures(place, definition, stored, given, others, images):
-    """A stored run -> {figure: number}: the last epoch's, and what `latentjet evaluate` finds if that is asked for."""
+    """A stored run -> {figure: number}: the last epoch's losses, and what measured.py finds if that is asked for."""
     last = stored.about["history"][-1]
     found = {name: last[name] for name in HISTORY if name in last}
     if set(definition.figures) <= set(HISTORY):
         return found
-    temperature = given.get("temperature")
-    model = stored.model()
-    found.update(
-        measured.figures(model, given["family"], images, others, temperature, place.device, place.judge)
-    )
-    return found
+    model, temperature = stored.model(), given.get("temperature")
+    return {**found, **measured.figures(model, given["family"], images, others, temperature, place)}
 
 
 @torch.no_grad()

@@ -135,17 +135,17 @@ def test_training_that_diverges_is_recorded_and_the_study_goes_on(finished, tmp_
 
 
 def test_a_killed_run_goes_on_from_its_checkpoint(finished, tmp_path, monkeypatch):
-    draw, drawn = fit.curves.draw_samples, []
+    report, reported = fit.report, []
 
     def killed(*args):
-        drawn.append(None)
-        if len(drawn) == 2:
+        reported.append(None)
+        if len(reported) == 2:
             raise KeyboardInterrupt
-        draw(*args)
+        report(*args)
 
     (tmp_path / "tiny.toml").write_text((finished / "tiny.toml").read_text().replace("epochs = 1", "epochs = 3").replace("seed = [0, 1]", "seed = [0]"))
     with monkeypatch.context() as patch:
-        patch.setattr(fit.curves, "draw_samples", killed)
+        patch.setattr(fit, "report", killed)
         assert main(["run", str(tmp_path / "tiny.toml"), "--out", str(tmp_path / "out")]) == 130
     (folder,) = (tmp_path / "out" / "runs").iterdir()
     assert len(checkpoint.load(folder).about["history"]) == 2
