@@ -12,7 +12,7 @@ from .. import checkpoint
 from ..device import choose_device
 from ..errors import StudyError, TrainError
 from . import definition as definitions
-from . import page, plots, results, runs, trials
+from . import page, plots, results, runs, separate, trials
 
 RECORD = "study.json"
 
@@ -36,6 +36,16 @@ def make_parser():
     report = commands.add_parser("report", help="results of a study -> table, plots, page")
     report.add_argument("folder", metavar="DIR", help="the --out of run, or a folder with results.json")
     report.add_argument("--out", metavar="PAGE.md", help="page to write, or whose results to replace (else DIR)")
+    look = commands.add_parser("pixels", help="how far one pixel tells classes apart, in real and generated images")
+    look.add_argument("--data", default="mnist,fashion-mnist", help="data sets, separated by commas")
+    look.add_argument(
+        "--checkpoint", action="append", default=[], metavar="DIR", help="a conditional model's; repeatable"
+    )
+    look.add_argument("--count", type=int, default=500, metavar="N", help="samples of each class (default 500), twice")
+    look.add_argument("--temperature", type=float, help="standard deviation of z (default: the family's)")
+    look.add_argument("--data-dir", metavar="DIR", help="where the data lie")
+    look.add_argument("--no-download", action="store_true", help="never use the network")
+    look.add_argument("--out", required=True, metavar="PAGE.md", help="page to write, or whose results to replace")
     return parser
 
 
@@ -123,11 +133,15 @@ def draw(folder, target, definition, found):
     """Draw what there is to see into the target folder -> [(caption, file beside the page)]."""
     plots.draw_figures(target / "figures.png", found)
     pictures = [("Means over the seeds; bars reach from the lowest to the highest.", "figures.png")]
+    if any(row["spectrum"] for row in found["rows"]):
+        plots.draw_spectra(target / "spectra.png", found)
+        pictures.append(("Power of samples over that of real images, by frequency; 1 is as real.", "spectra.png"))
     strips = runs.strips(runs.Place(folder, "cpu"), definition, found["rows"]) if definition else []
     if strips:
         plots.draw_strips(target / "samples.png", strips)
     if (target / "samples.png").is_file():
-        pictures.append(("Samples of one run of each row, the same noise in all; columns are classes.", "samples.png"))
+        words = "Samples of one run of each row, the same noise in all; columns are classes where there are labels."
+        pictures.append((words, "samples.png"))
     return [(caption, f"{target.name}/{file}") for caption, file in pictures]
 
 
@@ -135,7 +149,7 @@ def main(argv=None):
     args = make_parser().parse_args(argv)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
-        return {"list": list_studies, "run": run, "report": report}[args.command](args)
+        return {"list": list_studies, "run": run, "report": report, "pixels": separate.run}[args.command](args)
     except TrainError as error:
         print(f"latentjet study: {error}", file=sys.stderr)
         return 1

@@ -33,9 +33,21 @@ def lines(results, pictures):
     """Results of trials and [(caption, file beside the page)] -> the generated part of the page."""
     study, rows = results["study"], results["rows"]
     text = [f"Fixed: {settings(study)}. {made_on(results)}", ""]
-    text += table(over_seeds(rows), study["figures"])
+    text += [*table(over_seeds(rows), study["figures"]), *beside(study, rows)]
     text += [part for caption, file in pictures for part in ("", f"![{caption}]({file})", "", f"*{caption}*")]
     return text
+
+
+REAL = {"fid_floor": "FID floor", "kid_floor": "KID floor", "judge_accuracy": "judge's accuracy"}
+
+
+def beside(study, rows):
+    """A sentence: what the figures by the judge are for real images, if any run has such figures."""
+    found = {words: [row["figures"][name] for row in rows if name in row["figures"]] for name, words in REAL.items()}
+    if not any(found.values()):
+        return []
+    words = ", ".join(f"{words} {spread(values)}" for words, values in found.items())
+    return ["", f"Measured on {study['images']:,} images that no run saw. Real images in place of samples: {words}."]
 
 
 def settings(study):
@@ -71,6 +83,8 @@ def spread(values):
     """Values over seeds -> "103.2 ± 0.4" (mean, half the range), "103.2" for one, "" for none."""
     if not values:
         return ""
+    if all(isinstance(value, int) for value in values) and len(set(values)) == 1:
+        return str(values[0])
     mean, half = statistics.fmean(values), (max(values) - min(values)) / 2
     digits = 4 if abs(mean) < 1 else 3 if abs(mean) < 10 else 2 if abs(mean) < 100 else 1
     return f"{mean:.{digits}f} ± {half:.{digits}f}" if len(values) > 1 else f"{mean:.{digits}f}"

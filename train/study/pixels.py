@@ -28,7 +28,7 @@ def shares_below(images, labels, classes):
     images whose pixel is at most that value. Raises DataError for a class without images."""
     flat = np.asarray(images).reshape(len(images), -1)
     labels, pixels = np.asarray(labels), np.arange(flat.shape[1]) * LEVELS
-    found = np.empty((classes, flat.shape[1], LEVELS), np.float32)
+    found = np.empty((classes, flat.shape[1], LEVELS))
     for label in range(classes):
         rows = flat[labels == label]
         if not len(rows):
@@ -60,8 +60,8 @@ def accuracies(rules, shares):
 
 
 def separability(training, test):
-    """(images, labels) to choose on, and to test on; the classes' number is the largest label -> results of the 45
-    pairs of ten classes: a list of {pair, pixel, threshold, bright, chosen_on, accuracy}."""
+    """(images, labels) to choose on, and to test on -> for each pair of classes
+    {pair, pixel, threshold, bright, chosen_on, accuracy}; labels count from 0 to the largest."""
     classes = int(np.asarray(training[1]).max()) + 1
     seen, unseen = (shares_below(*part, classes) for part in (training, test))
     rules = choose(seen)

@@ -17,11 +17,16 @@ def save(figure, path):
     write_atomically(path, buffer.getvalue())
 
 
+def plotted(results):
+    """The axis that the figures are drawn over: the study's choice, else the first."""
+    return results["study"].get("plot", {}).get("x") or next(iter(results["rows"][0]["point"]))
+
+
 def draw_figures(path, results):
     """Results of trials -> a PNG with one panel a figure, over the axis that the study plots; bars: all seeds."""
     study = results["study"]
     groups = over_seeds(results["rows"])
-    x = study.get("plot", {}).get("x") or next(iter(groups[0]["point"]))
+    x = plotted(results)
     names = [name for name in study["figures"] if any(group["figures"].get(name) for group in groups)]
     panels = [*names, "diverged runs"] if any(group["diverged"] for group in groups) else names
     columns = min(3, len(panels))
@@ -74,6 +79,32 @@ def dot(group, x, name, numeric, values):
     return where, mean, mean - min(found), max(found) - mean
 
 
+def draw_spectra(path, results):
+    """Results of trials -> a PNG: power of samples over real images by frequency, a panel for each line of figures."""
+    x = plotted(results)
+    panels = {}
+    for row in results["rows"]:
+        if row["spectrum"]:
+            others = {name: value for name, value in row["point"].items() if name not in (x, "seed")}
+            panels.setdefault(title(others), {}).setdefault(brief(row["point"].get(x)), []).append(row)
+    columns = min(4, len(panels))
+    lines = math.ceil(len(panels) / columns)
+    figure = Figure(figsize=(3.3 * columns, 3 * lines), layout="constrained")
+    places = figure.subplots(lines, columns, squeeze=False, sharey=True).flatten()
+    for axes, (words, curves) in zip(places, panels.items(), strict=False):
+        for value, rows in curves.items():
+            mean = np.mean([row["spectrum"] for row in rows], axis=0)
+            axes.semilogy(range(1, len(mean) + 1), mean, "o-", markersize=2, label=f"{x} {value}")
+        axes.axhline(1, color="black", linewidth=0.8)
+        axes.set_title(words, fontsize="small")
+        axes.set_xlabel("cycles an image", fontsize="small")
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize="x-small")
+    for axes in places[len(panels) :]:
+        axes.axis("off")
+    save(figure, path)
+
+
 def draw_strips(path, strips):
     """[(words, images (N, C, H, W) in [0, 1] as an array)] -> a PNG, one row of samples each, the words beside it."""
     count = len(strips[0][1])
@@ -90,3 +121,49 @@ def side_by_side(images):
     """Images (N, C, H, W) -> (H, N * W) or (H, N * W, 3)."""
     row = np.concatenate(list(images), axis=2)
     return row[0] if len(row) == 1 else row.transpose(1, 2, 0)
+
+
+def draw_matrices(path, rows):
+    """Results of pixels.py -> a PNG with one matrix of accuracies each, in hundredths."""
+    columns = min(3, len(rows))
+    lines = math.ceil(len(rows) / columns)
+    figure = Figure(figsize=(4.6 * columns, 4.4 * lines), layout="constrained")
+    places = figure.subplots(lines, columns, squeeze=False).flatten()
+    for axes, row in zip(places, rows, strict=False):
+        classes = len(row["classes"])
+        matrix = np.full((classes, classes), np.nan)
+        for pair in row["each"]:
+            one, other = pair["pair"]
+            matrix[one, other] = matrix[other, one] = pair["accuracy"]
+        axes.imshow(matrix, cmap="viridis", vmin=0.5, vmax=1)
+        for one, other in np.argwhere(~np.isnan(matrix)):
+            shade = "black" if matrix[one, other] > 0.8 else "white"
+            words = f"{round(100 * matrix[one, other])}"
+            axes.text(other, one, words, ha="center", va="center", fontsize=7, color=shade)
+        axes.set_xticks(range(classes), row["classes"], rotation=60, ha="right", fontsize=7)
+        axes.set_yticks(range(classes), row["classes"], fontsize=7)
+        axes.set_title(f"{row['name']}\n{row['chosen_on']} -> {row['tested_on']}", fontsize=9)
+    for axes in places[len(rows) :]:
+        axes.axis("off")
+    save(figure, path)
+
+
+def draw_means(path, parts):
+    """[(results of pixels.py, mean images (classes, C, H, W))] -> a PNG: the means, and the pixels that were chosen."""
+    classes = max(len(means) for _, means in parts)
+    figure = Figure(figsize=(1.3 * classes + 0.8, 1.55 * len(parts)), layout="constrained")
+    for line, (row, means) in zip(figure.subplots(len(parts), classes, squeeze=False), parts, strict=True):
+        for label, axes in enumerate(line):
+            axes.set(xticks=[], yticks=[])
+            if label >= len(means):
+                axes.axis("off")
+                continue
+            axes.imshow(side_by_side(means[label : label + 1]), cmap="gray", vmin=0, vmax=1)
+            axes.set_title(row["classes"][label], fontsize=7)
+            for pair in row["each"]:
+                if label in pair["pair"]:
+                    _, y, x = np.unravel_index(pair["pixel"], means[label].shape)
+                    colour = "tab:orange" if pair["bright"] == label else "tab:cyan"
+                    axes.plot(x, y, "s", color=colour, markersize=3)
+        line[0].set_ylabel(row["name"].replace(", ", "\n"), fontsize=7)
+    save(figure, path)

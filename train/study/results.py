@@ -22,7 +22,9 @@ def gather(trials, definition):
     for trial in trials:
         told = trial.user_attrs
         row = {"trial": trial.number, "point": told["point"], "diverged": told.get("diverged")}
-        rows.append({**row, "figures": told.get("figures", {}), "seconds": told["seconds"], "host": told["host"]})
+        row["figures"] = dict(told.get("figures", {}))
+        row["spectrum"] = [float(f"{value:.4g}") for value in row["figures"].pop("spectrum", [])]
+        rows.append({**row, "seconds": told["seconds"], "host": told["host"]})
     order = {json.dumps(point, sort_keys=True): index for index, point in enumerate(definition.points())}
     rows.sort(key=lambda row: (order.get(json.dumps(row["point"], sort_keys=True), 0), row["trial"]))
     asked = {key: value for key, value in definition._asdict().items() if value}
@@ -50,8 +52,12 @@ def cpu_lines():
 
 def write(folder, results):
     """Results to results.json and results.csv in a folder."""
-    write_atomically(Path(folder) / NAME, (json.dumps(results, indent=1) + "\n").encode())
+    write_json(folder, results)
     write_atomically(Path(folder) / "results.csv", as_csv(results["rows"]).encode())
+
+
+def write_json(folder, results):
+    write_atomically(Path(folder) / NAME, (json.dumps(results, indent=1) + "\n").encode())
 
 
 def read(folder):
@@ -62,6 +68,8 @@ def read(folder):
         found["rows"], found["kind"], found["made_on"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StudyError(f"{path} holds no results ({error!r}): give the --out of `latentjet study run`") from error
+    if found["kind"] != "trials":
+        raise StudyError(f"{path} holds results of latentjet study {found['kind']}: that command writes its own page")
     return found
 
 

@@ -208,3 +208,77 @@ def test_the_studies_that_ship_are_listed(capsys):
     out = capsys.readouterr().out
     for name in ("latent", "labels", "sharpness"):
         assert any(line.startswith(f"{name} ") and "runs" in line for line in out.splitlines())
+
+
+MEASURED = """
+question = "Which is sharper?"
+figures = ["sharpness", "fid", "accuracy"]
+images = 300
+[settings]
+data = "fashion-sample"
+limit = 60
+epochs = 1
+precision = "fp32"
+[[grid]]
+family = ["vae", "cvae"]
+hidden = [4]
+"""
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory):
+    """Folder of a finished study whose figures need samples."""
+    folder = tmp_path_factory.mktemp("measured")
+    (folder / "sharp.toml").write_text(MEASURED)
+    assert main(["run", str(folder / "sharp.toml"), "--out", str(folder / "out")]) == 0
+    return folder / "out"
+
+
+def test_a_study_measures_its_samples(measured, tmp_path):
+    page_of = tmp_path / "sharp.md"
+    assert main(["report", str(measured), "--out", str(page_of)]) == 0
+    rows = json.loads((tmp_path / "sharp" / "results.json").read_text())["rows"]
+    assert [row["point"]["family"] for row in rows] == ["vae", "cvae"]
+    assert all(row["figures"]["sharpness"] > 0 and row["figures"]["fid"] > 0 for row in rows)
+    assert ["accuracy" in row["figures"] for row in rows] == [False, True]
+    assert all(len(row["spectrum"]) == 14 for row in rows)
+    text = page_of.read_text()
+    assert "spectra.png" in text and "FID floor" in text and "judge" in text
+
+
+def test_no_run_trains_on_the_images_that_are_measured(measured):
+    from latentjet.train import data
+    from latentjet.train.study import definition, runs
+
+    found = definition.check("mine", {"settings": {"family": "vae", "data": "fashion-sample"}, "grid": [{"seed": [0, 1]}]})
+    place = runs.Place(measured, "cpu")
+    parts = [place.split(found.resolve(point), 300) for point in found.points()]
+    whole = data.load("fashion-sample", "train")
+    assert all(sum(len(part.labels) for part in three) == len(whole.labels) for three in parts)
+    seen = [{image.numpy().tobytes() for image in part.images} for part in parts[0]]
+    assert len(set.union(*seen)) >= sum(map(len, seen)) - 5  # the sample holds a few images twice
+    assert (parts[0][2].images == parts[1][2].images).all()
+
+
+def test_what_one_pixel_tells_of_real_and_generated_images(measured, tmp_path, capsys):
+    (run,) = (path for path in (measured / "runs").iterdir() if "cvae" in path.name)
+    out = tmp_path / "pixels.md"
+    command = ["pixels", "--data", "fashion-sample", "--checkpoint", str(run), "--count", "20", "--out", str(out)]
+    assert main(command) == 0
+    printed, rows = capsys.readouterr().out, json.loads((tmp_path / "pixels" / "results.json").read_text())["rows"]
+    ways = [("real train", "real test"), ("generated", "generated"), ("real train", "generated"), ("generated", "real test")]
+    assert [(row["chosen_on"], row["tested_on"]) for row in rows] == ways
+    for row in rows:
+        assert row["pairs"] == len(row["each"]) == 45
+        assert f"{row['median']:.3f} | {row['lowest']:.3f} (" in printed and printed.strip() in out.read_text()
+    for part in ("matrices.png", "pixels.png"):
+        assert (tmp_path / "pixels" / part).stat().st_size > 10_000
+    assert "that command writes its own page" in refusal(capsys, "report", tmp_path / "pixels")
+
+
+def test_an_unconditional_model_has_no_pairs_of_classes(measured, tmp_path, capsys):
+    (run,) = (path for path in (measured / "runs").iterdir() if "=vae" in path.name)
+    told = refusal(capsys, "pixels", "--data", "", "--checkpoint", run, "--out", tmp_path / "pixels.md")
+    assert "holds an unconditional vae: its samples have no classes to tell apart" in told
+    assert list(tmp_path.iterdir()) == []
+    assert "nothing to look at" in refusal(capsys, "pixels", "--data", "", "--out", tmp_path / "pixels.md")
