@@ -50,6 +50,13 @@ def load_data(args, about):
     return limited(images, args.limit, args.seed), others
 
 
+def with_names(found, classes):
+    """Opened -> its Subject; a module of one's own whose classes were never named takes the data's names."""
+    subject = found.subject
+    numbers = [str(number) for number in range(len(classes))]
+    return subject._replace(classes=classes) if found.family == "module" and subject.classes == numbers else subject
+
+
 def limited(images, limit, seed):
     """Data -> a seeded random part of so many images, in their order (files may be sorted by class or by ease)."""
     if limit is None or limit >= len(images.labels):
@@ -83,8 +90,10 @@ def document(args, found, images, seen_by, report, seconds):
     }  # fmt: skip
 
 
-def number(value):
-    """Four significant digits: 2.960, 105.6, 0.001234."""
+def shown(value, unit):
+    """Four significant digits: 2.960, 105.6, 0.001234; counts of dimensions as they are."""
+    if unit == "dimensions":
+        return f"{value:g}"
     if value == 0 or abs(value) < 1e-4:
         return f"{value:.1e}" if value else "0"
     return f"{value:.{max(0, 3 - math.floor(math.log10(abs(value))))}f}"
@@ -100,17 +109,17 @@ def table(written):
         f"  judge  sha256 {seen_by['sha256']}",
         f"         {seen['accuracy']:.2%} of {seen['images']} {seen_by['data']['name']} test images right",
         "",
-        f"  {'figure':<24} {'value':>9}  {'95 % interval':<20} {'images':>7}  unit; note",
+        f"  {'figure':<24} {'value':>10}  {'95 % interval':<22} {'images':>7}  unit; note",
     ]
     parts = {}
     for name, figure in written["figures"].items():
         head, slash, part = name.partition("/")
         if slash:
-            parts.setdefault(head, []).append(f"{part} {number(figure['value'])}")
+            parts.setdefault(head, []).append(f"{part} {shown(figure['value'], figure['unit'])}")
             continue
-        interval = f"{number(figure['low'])} to {number(figure['high'])}"
+        value, low, high = (shown(figure[key], figure["unit"]) for key in ("value", "low", "high"))
         text = "; ".join(filter(None, (figure["unit"], figure["note"])))
-        lines.append(f"  {name:<24} {number(figure['value']):>9}  {interval:<20} {figure['count']:>7}  {text}")
+        lines.append(f"  {name:<24} {value:>10}  {low + ' to ' + high:<22} {figure['count']:>7}  {text}")
     lines += ["", *(f"  {note}" for note in written["notes"])]
     lines += [f"  {titles(head)}: {', '.join(items)}" for head, items in parts.items()]
     lines += [f"  no {name}: {why}" for name, why in written["absent"].items()]
@@ -152,7 +161,7 @@ def make_parser():
     )  # fmt: skip
     parser.add_argument("--backend", default="auto", help=f"of a bundle: auto, eager, {', '.join(sorted(BACKENDS))}")
     parser.add_argument("--device", default="auto", help="of eager PyTorch: auto, cpu, cuda, cuda:N")
-    parser.add_argument("--threads", type=int, help="processor threads of a backend")
+    parser.add_argument("--threads", type=int, help="processor threads (default: the backend's own choice)")
     parser.add_argument("--judge", metavar="FILE.npz", help="made by `latentjet judge` (default: the one that ships)")
     parser.add_argument("--out", metavar="FILE.json", help="write everything here, and the spectrum beside it as .png")
     parser.add_argument("--overwrite", action="store_true", help="replace --out if it exists")
@@ -190,9 +199,11 @@ def run(args):
             args.temperature = FAMILIES[found.family].temperature if found.family in FAMILIES else 1.0
         images, others = load_data(args, found.about)
         progress(f"data: {images.name}, {len(images.labels)} images of split '{args.split}', {images.source}")
+        subject = with_names(found, images.classes)
+        evaluate.refuse_misfit(subject, images)
         seen_by = judge.find(images, args.judge)
         options = evaluate.Options(args.seed, args.temperature, args.samples, args.importance, args.binarise)
-        report = evaluate.evaluate(found.subject, images, others, seen_by, options, progress)
+        report = evaluate.evaluate(subject, images, others, seen_by, options, progress)
         written = document(args, found, images, seen_by, report, time.monotonic() - began)
     print(table(written))
     if args.out:

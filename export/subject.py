@@ -35,6 +35,8 @@ def is_checkpoint(path):
 @contextlib.contextmanager
 def opened(path, backend="auto", device="auto", threads=None):
     """Context: path of a checkpoint or bundle -> Opened; engines are closed at its end."""
+    if threads and (is_checkpoint(path) or backend == EAGER):
+        torch.set_num_threads(threads)
     if is_checkpoint(path):
         if backend not in ("auto", EAGER):
             raise SettingsError(

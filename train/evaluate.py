@@ -70,8 +70,7 @@ def refuse_misfit(subject, images):
         raise DataError(f"{images.name} has no images in this split: nothing can be measured")
     if shape != subject.image:
         raise DataError(f"{images.name} has images {shape}, the model {subject.image} (C, H, W): give its own --data")
-    numbers = [str(number) for number in range(len(images.classes))]
-    if subject.classes and subject.classes not in (images.classes, numbers):
+    if subject.classes and subject.classes != images.classes:
         raise DataError(
             f"{images.name} has the classes {', '.join(images.classes)}, the model {', '.join(subject.classes)}: "
             "give its own --data"

@@ -13,7 +13,6 @@ import numpy as np
 from .bootstrap import distance_figure
 
 NOTE = "not comparable with Inception FID"
-UNIT = "of the judge's features"
 KID_PART = 1000
 BLOCK = 500
 
@@ -56,11 +55,11 @@ def kernel_diagonal(rows):
 def fid_figure(one, other, seed):
     """Features of two sets -> Figure of their FID; the interval by halves of each set."""
     note = f"{NOTE}; against {len(other)} images"
-    figure = distance_figure(fid, one, other, max(len(one), len(other)), UNIT, seed, note)
+    figure = distance_figure(fid, one, other, max(len(one), len(other)), "FID, judge's features", seed, note)
     return figure._replace(low=max(0.0, figure.low))
 
 
 def kid_figure(one, other, seed):
     """Features of two sets -> Figure of their KID; the interval by subsets of at most KID_PART rows."""
     note = f"{NOTE}; against {len(other)} images"
-    return distance_figure(kid, one, other, KID_PART, UNIT, seed, note)
+    return distance_figure(kid, one, other, KID_PART, "KID, judge's features", seed, note)

@@ -116,13 +116,25 @@ def test_the_splits(bundles, eyes, tmp_path, capsys):
     assert torch.equal(held_out.images, data.hold_out(part, 0.25, 4)[1].images)
 
 
+class Mine(torch.nn.Module):
+    """A conditional decoder as somebody else would write it."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = torch.nn.Linear(9, 64)
+
+    def forward(self, z, labels):
+        return torch.sigmoid(self.linear(torch.cat([z, labels], 1))).reshape(-1, 1, 8, 8)
+
+
 def test_a_decoder_of_ones_own_has_no_likelihood_and_its_data_must_be_named(tmp_path, eyes, capsys):
     torch.manual_seed(0)
-    decoder = torch.nn.Sequential(torch.nn.Linear(6, 64), torch.nn.Sigmoid(), torch.nn.Unflatten(1, (1, 8, 8)))
-    export_module(decoder, {"z": torch.randn(2, 6)}, tmp_path / "mine.bundle")
+    inputs = {"z": torch.randn(3, 6), "labels": torch.eye(3)}
+    export_module(Mine(), inputs, tmp_path / "mine.bundle")
     found = written(tmp_path / "mine.json", tmp_path / "mine.bundle", "--data", "random", "--judge", eyes)
-    assert "weights of an encoder" in found["absent"]["likelihood"] and found["absent"]["accuracy"]
-    assert {"fid", "kid", "sharpness"} <= set(found["figures"])
+    assert set(found["absent"]) == {"likelihood", "wrong_label_gap"}
+    assert "weights of an encoder" in found["absent"]["likelihood"]
+    assert {"fid", "kid", "sharpness", "accuracy/green"} <= set(found["figures"])
     capsys.readouterr()
     text = refusal(capsys, tmp_path / "mine.bundle", "--judge", eyes)
     assert "does not say what it was trained on: give --data" in text
@@ -189,8 +201,10 @@ def test_engines_are_closed_with_the_context(bundles):
         found.subject.decode(z, torch.eye(3)[:1])
 
 
-@pytest.mark.parametrize(
-    "value, expected", [(2.96, "2.960"), (105.56, "105.6"), (0.001234, "0.001234"), (0, "0"), (8, "8.000"), (-31.2, "-31.20"), (12345.6, "12346"), (-2e-5, "-2.0e-05")]
-)
+NUMBERS = {2.96: "2.960", 105.56: "105.6", 0.001234: "0.001234", 0: "0", 8: "8.000", 12345.6: "12346", -2e-5: "-2.0e-05"}
+
+
+@pytest.mark.parametrize("value, expected", NUMBERS.items())
 def test_numbers_have_four_digits(value, expected):
-    assert evaluate.number(value) == expected
+    assert evaluate.shown(value, "nats") == expected
+    assert evaluate.shown(20.0, "dimensions") == "20"

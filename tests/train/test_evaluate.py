@@ -181,8 +181,23 @@ def test_images_of_another_shape_or_other_classes_are_refused(eyes, sentence):
     others = IMAGES._replace(classes=["a", "b", "c"])
     text = sentence(DataError, evaluate.evaluate, gan(), others, OTHERS, eyes, Options())
     assert "has the classes a, b, c, the model dark, grey, light" in text
+    digits = IMAGES._replace(classes=["0", "1", "2"])
+    for subject, other in ((gan(), digits), (gan(classes=digits.classes), IMAGES)):
+        assert "give its own --data" in sentence(DataError, evaluate.evaluate, subject, other, OTHERS, eyes, Options())
     nothing = IMAGES._replace(images=IMAGES.images[:0], labels=IMAGES.labels[:0])
     assert "no images in this split" in sentence(DataError, evaluate.evaluate, gan(), nothing, OTHERS, eyes, Options())
+
+
+def test_what_a_model_can_do_is_asked_of_it():
+    class Decoder(torch.nn.Module):
+        image, latent, classes = (1, 8, 8), 4, 0
+
+        def decode(self, z, y=None):
+            return torch.zeros(len(z), 1, 8, 8)
+
+    found = of_model(Decoder(), CLASSES, CPU, "a test")
+    assert (found.encode, found.log_prob, found.classes, found.pixels) == (None, None, [], "rounded")
+    assert vae().encode and vae().log_prob is None and vae().classes == CLASSES
 
 
 def test_active_units_are_the_dimensions_that_vary():

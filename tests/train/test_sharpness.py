@@ -49,6 +49,13 @@ def test_a_wave_has_its_power_at_its_frequency(shape, cycles):
     assert power.max() > 0.99 * power.sum()
 
 
+@pytest.mark.parametrize("down, right, band", [(2, 3, 4), (3, 3, 4), (1, 1, 1), (4, 6, 7)])  # 3.61, 4.24, 1.41, 7.21
+def test_an_oblique_wave_goes_to_the_nearest_band(down, right, band):
+    angle = 2 * np.pi * (torch.arange(28)[:, None] * down + torch.arange(28) * right) / 28
+    wave = (127.5 + 127 * torch.cos(angle)).round().to(torch.uint8)
+    assert int(sharpness.power_spectrum(wave[None, None])[0].argmax()) + 1 == band
+
+
 def test_blur_takes_power_from_the_high_frequencies():
     loss = sharpness.power_spectrum(blurred(IMAGES)).mean(0) / sharpness.power_spectrum(IMAGES).mean(0)
     assert loss[0] > 0.8 and loss[-1] < 0.2
