@@ -1,6 +1,7 @@
 """latentjet train: the command line."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -41,6 +42,9 @@ def make_parser():
     parser.add_argument("--validation", type=float, help="share of the training set held out (default 0.1)")
     parser.add_argument("--precision", choices=["auto", "fp32", "bf16"], help="auto: bf16 where the processor has it")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N")
+    parser.add_argument(
+        "--processes", type=int, default=1, metavar="N", help="share each batch among N (on this machine)"
+    )
     parser.add_argument("--unconditional", action="store_true", default=None, help="a realnvp or gan without labels")
     model = parser.add_argument_group("the model")
     model.add_argument("--latent", type=int, help="latent size of a VAE (default 20) or GAN (default 64)")
@@ -53,7 +57,7 @@ def make_parser():
     return parser
 
 
-PLACES = ("family", "out", "resume", "data_dir", "no_download", "device")
+PLACES = ("family", "out", "resume", "data_dir", "no_download", "device", "processes")
 
 
 def prepare(args):
@@ -84,38 +88,64 @@ def prepare(args):
 
 def load_data(args, settings):
     """Data to train on and to validate on; says on stderr which was taken."""
-    from . import data
+    from . import data, processes
 
     size = (settings["size"], settings["size"]) if settings.get("size") else None
-    whole = data.load(settings["data"], "train", args.data_dir, not args.no_download, size)
-    print(f"data: {whole.name}, {len(whole.labels)} training images, {whole.source}", file=sys.stderr)
+    chosen = (settings["data"], "train", args.data_dir, not args.no_download, size)
+    whole = processes.one_after_another(lambda: data.load(*chosen))
+    if processes.rank() == 0:
+        print(f"data: {whole.name}, {len(whole.labels)} training images, {whole.source}", file=sys.stderr)
     if settings.get("limit"):
         whole = whole._replace(images=whole.images[: settings["limit"]], labels=whole.labels[: settings["limit"]])
     return data.hold_out(whole, settings["validation"], settings["seed"])
 
 
 def run(args):
-    from . import fit
+    from . import fit, processes
     from .device import choose_device
 
     settings, stored = prepare(args)
-    device = choose_device(args.device)
+    device = processes.join(choose_device(args.device))  # waits for all, so that each saw --out as it was
     training, held_out = load_data(args, settings)
     try:
         done = fit.fit(settings, training, held_out, args.out, device, stored)
     except OSError as error:
         raise SettingsError(f"{args.out} cannot be written: {error.strerror or error}") from error
+    first = processes.rank() == 0
+    processes.leave()
+    if not first:
+        return 0
     last = f"{done.history[-1]['validation']:.3f} {done.family.unit}" if done.history else "not trained"
     print(f"{args.out}: {last} on held-out images after {len(done.history)} epochs; see curve.png and results/")
     return 0
 
 
+def launch(count, argv):
+    """Run this command in so many processes on this machine, as torchrun does -> exit status."""
+    if count < 1:
+        raise SettingsError(f"--processes is {count}, expected at least 1")
+    from torch.distributed import run as torchrun
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // count)))
+    command = ["--standalone", f"--nproc-per-node={count}", "-m", "latentjet.train", *argv]
+    try:
+        torchrun.run(torchrun.parse_args(command))
+    except ChildFailedError:
+        return 1  # it has said why
+    return 0
+
+
 def main(argv=None):
+    argv = sys.argv[1:] if argv is None else argv
     args = make_parser().parse_args(argv)
     try:
+        if args.processes != 1 and "TORCHELASTIC_RUN_ID" not in os.environ:
+            return launch(args.processes, argv)
         return run(args)
     except TrainError as error:
-        print(f"latentjet train: {error}", file=sys.stderr)
+        if os.environ.get("LOCAL_RANK", "0") == "0":  # the others say the same
+            print(f"latentjet train: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         begun = Path(args.out, "checkpoint.npz").is_file()

@@ -8,10 +8,10 @@ their energy distance (losses.py) to as many samples of the averaged generator w
 import torch
 from torch.nn import functional
 
-from . import checkpoint
+from . import checkpoint, processes
 from .errors import DataError
 from .losses import energy_distance
-from .run import Run
+from .run import Objective, Run
 
 BETAS = (0.5, 0.99)  # of both optimisers: a long memory of gradients misleads where the loss itself moves
 PENALTY = 1.0  # gamma of R1
@@ -27,6 +27,7 @@ class AdversarialRun(Run):
         super().__init__(settings, data, device)
         self.discriminator = self.model.discriminator().to(device)
         self.optimizer = torch.optim.Adam(self.model.parameters(), settings["lr"], BETAS)
+        self.judging = processes.parallel(Objective(self.discriminator, self.judge))
         self.opponent = torch.optim.Adam(self.discriminator.parameters(), settings["lr"], BETAS)
 
     def panels(self):
@@ -34,35 +35,49 @@ class AdversarialRun(Run):
 
     def update(self, data, rows, generator, rate):
         """One step of each -> {"discriminator", "generator": mean loss}; the penalty is not in the figures."""
-        x, y = data.images[rows].to(self.device).float() / 255, self.labels(data.labels[rows])
-        first, second = torch.randn(2, len(rows), self.model.latent, generator=generator).to(self.device)
+        part = processes.share(rows, generator)
+        x, y, first, second = self.batch(data, part.rows, part.generator)
         self.model.train()
-        judged, penalty = self.judge(x, y, first)
-        self.descend(self.opponent, judged + PENALTY / 2 * penalty, rate)
-        fooled = self.fool(y, second)
-        self.descend(self.optimizer, fooled, rate)
+        judged, penalty = self.judging(x, y, first)
+        self.descend(self.opponent, part.factor * (judged + PENALTY / 2 * penalty), rate)
+        fooled = self.descend(self.optimizer, part.factor * self.objective(y, second), rate)
         self.average.update_parameters(self.model)
         self.step += 1
-        return {"discriminator": judged.item(), "generator": fooled.item()}
+        return {"discriminator": processes.mean(part.factor * judged), "generator": fooled}
 
-    def judge(self, x, y, noise):
-        """Real images, labels, noise -> the discriminator's loss, and its squared gradient at the real images."""
+    def batch(self, data, rows, generator):
+        """Real images in [0, 1], their labels, noise for the discriminator's step and for the generator's."""
+        x, y = data.images[rows].to(self.device).float() / 255, self.labels(data.labels[rows])
+        shape = (len(rows), self.model.latent)
+        first, second = (processes.draw(torch.randn, shape, generator).to(self.device) for _ in range(2))
+        return x, y, first, second
+
+    def networks(self):
+        return {"generator.": self.model, "discriminator.": self.discriminator}
+
+    def rehearse(self, data, rows, generator):
+        x, y, first, second = self.batch(data, rows, generator)
+        self.judge(self.discriminator, x, y, first)
+        self.loss(self.model, y, second)
+
+    def judge(self, discriminator, x, y, noise):
+        """Discriminator, real images, labels, noise -> its loss and R1's squared gradient, summed over the images."""
         x.requires_grad_()
         with self.autocast():
             with torch.no_grad():
                 made = self.model.decode(noise, y)
-            real, fake = self.discriminator(x, y), self.discriminator(made, y)
+            real, fake = discriminator(x, y), discriminator(made, y)
         (slope,) = torch.autograd.grad(real.sum(), x, create_graph=True)
-        loss = functional.softplus(-real).mean() + functional.softplus(fake).mean()
-        return loss, slope.square().flatten(1).sum(1).mean()
+        loss = functional.softplus(-real).sum() + functional.softplus(fake).sum()
+        return loss, slope.square().sum()
 
-    def fool(self, y, noise):
-        """Labels, noise -> the generator's loss; no gradient is kept for the discriminator."""
+    def loss(self, model, y, noise):
+        """Generator, labels, noise -> the sum of its losses; no gradient is kept for the discriminator."""
         self.discriminator.requires_grad_(False)
         with self.autocast():
-            score = self.discriminator(self.model.decode(noise, y), y)
+            score = self.discriminator(model.decode(noise, y), y)
         self.discriminator.requires_grad_(True)
-        return functional.softplus(-score).mean()
+        return functional.softplus(-score).sum()
 
     @torch.no_grad()
     def validate(self, data):
@@ -75,7 +90,7 @@ class AdversarialRun(Run):
         noise = torch.randn(len(rows), model.latent, generator=generator).to(self.device)
         with self.autocast():
             made = model.decode(noise, self.labels(data.labels[rows]))
-        return energy_distance(data.images[rows].to(self.device).float() / 255, made).item()
+        return processes.mean(energy_distance(data.images[rows].to(self.device).float() / 255, made))
 
     def arrays(self):
         return {

@@ -180,9 +180,15 @@ def _load_folder(folder, split, size):
     root = _split_folder(folder, split)
     steps = ([transforms.Resize(size)] if size else []) + [transforms.PILToTensor()]
     try:
-        data = datasets.ImageFolder(str(root), transform=transforms.Compose(steps))
+        data = datasets.ImageFolder(str(root), transform=transforms.Compose(steps), allow_empty=True)
     except FileNotFoundError as error:
-        raise DataError(f"{root} is no folder of class folders with images: {error}") from error
+        raise DataError(f"{root} has no class folders: expected one for each class, with its images in it") from error
+    empty = sorted(set(data.class_to_idx.values()) - set(data.targets))
+    if empty:
+        raise DataError(
+            f"{root / data.classes[empty[0]]} has no images (of {', '.join(datasets.folder.IMG_EXTENSIONS)}): "
+            "every class needs some; add them, or remove the folder"
+        )
     return Data(_one_size(data), torch.tensor(data.targets), list(data.classes), folder.name, str(root))
 
 

@@ -3,6 +3,7 @@
 TrainError
 |-- DataError        images or labels that are missing, damaged or of the wrong kind
 |-- CheckpointError  a checkpoint that is missing, damaged or of another model
+|-- NotFiniteError   a loss or a gradient that is no number any more
 |-- SettingsError    an option that does not fit
 |-- EvaluationError  a model whose outputs cannot be measured
 `-- StudyError       a study that cannot be read, run or reported
@@ -19,6 +20,10 @@ class DataError(TrainError):
 
 class CheckpointError(TrainError):
     """A checkpoint is missing, damaged, or of another model."""
+
+
+class NotFiniteError(TrainError):
+    """A loss or a gradient is no number any more."""
 
 
 class SettingsError(TrainError):

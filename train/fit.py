@@ -7,14 +7,16 @@ from its last checkpoint gives the same weights as one that was not.
 import json
 import math
 import time
+from functools import partial
 from pathlib import Path
 
 import torch
 from tqdm import tqdm
 
-from . import checkpoint, curves
+from . import checkpoint, curves, processes
 from .adversarial import AdversarialRun
-from .errors import TrainError
+from .errors import NotFiniteError
+from .gains import largest_gain
 from .run import Run
 
 
@@ -24,22 +26,12 @@ def learning_rate(step, total, peak, warmup):
     return peak * min(1.0, (step + 1) / warmup) * (1.0 if progress < 0.6 else max(0.02, (1 - progress) / 0.4))
 
 
-def finite(loss, run, epoch, where):
-    """The loss itself; raises TrainError where it is not finite, so that such a model is never saved."""
-    if math.isfinite(loss):
-        return loss
-    raise TrainError(
-        f"the loss became {loss} in epoch {epoch}, {where}: the checkpoint of epoch {epoch - 1} is kept; "
-        f"try a smaller --lr (it is {run.settings['lr']})"
-    )
-
-
 def epoch_generator(seed, epoch):
     return torch.Generator().manual_seed(seed * 1_000_003 + epoch)
 
 
 def train_epoch(run, data, epoch, total_steps, show):
-    """One pass over the training data -> {name: mean loss}. Raises TrainError when a loss is not finite."""
+    """One pass over the training data -> {name: mean loss}. Raises NotFiniteError that names the step and a layer."""
     settings, generator = run.settings, epoch_generator(run.settings["seed"], epoch)
     order = torch.randperm(len(data.labels), generator=generator)
     batches = order.split(settings["batch"])
@@ -48,9 +40,15 @@ def train_epoch(run, data, epoch, total_steps, show):
     totals = dict.fromkeys(run.losses_shown, 0.0)
     for rows in bar:
         rate = learning_rate(run.step, total_steps, settings["lr"], settings["warmup"])
-        losses = run.update(data, rows, generator, rate)
+        before = generator.get_state()
+        try:
+            losses = run.update(data, rows, generator, rate)
+        except NotFiniteError as error:
+            generator.set_state(before)
+            gain = largest_gain(run.networks(), partial(run.rehearse, data, rows, generator))
+            raise NotFiniteError(f"{error} in epoch {epoch}, step {run.step + 1}; {gain}") from error
         for name, value in losses.items():
-            totals[name] += finite(value, run, epoch, f"step {run.step}") * len(rows)
+            totals[name] += value * len(rows)
         bar.set_postfix_str(spelled(losses))
     return {name: total / len(order) for name, total in totals.items()}
 
@@ -59,34 +57,58 @@ def spelled(losses):
     return "  ".join(f"{name} {value:8.3f}" for name, value in losses.items())
 
 
+def measure(run, held_out, epoch):
+    """What is reported on held-out images; raises NotFiniteError, so that a model without it is never saved."""
+    value = run.validate(held_out)
+    if math.isfinite(value):
+        return value
+    raise NotFiniteError(f"{run.family.unit} became {value} on held-out images after epoch {epoch}")
+
+
+def advice(run, path):
+    """What is left of a run that cannot go on, and what to try."""
+    half = ", or --precision fp32" if run.precision == "bf16" else ""
+    return (
+        f"{path} keeps epoch {len(run.history)}; start anew in another folder with a smaller --lr (it is "
+        f"{run.settings['lr']}), a smaller --clip (it is {run.settings['clip']}){half}"
+    )
+
+
 def fit(settings, data, held_out, out, device, stored=None, show=True, pictures_every=1):
     """Train from settings, or on from a stored checkpoint, to settings["epochs"]; everything is written to out.
 
     data, held_out: Data to train on and to validate on; show: progress on stderr; pictures_every: so many epochs, and
-    after the last, since drawing can take longer than training. Returns the Run.
+    after the last, since drawing can take longer than training. Of several processes only the first writes and shows.
+    Returns the Run.
     """
-    out = Path(out)
+    out, first = Path(out), processes.rank() == 0
+    show = show and first
     run = (AdversarialRun if settings["family"] == "gan" else Run)(settings, data, device)
     if stored is not None:
         run.restore(stored, data)
-    (out / "results").mkdir(parents=True, exist_ok=True)
-    if stored is None:
+    if first:
+        (out / "results").mkdir(parents=True, exist_ok=True)
+    if first and stored is None:
         run.save(out / checkpoint.NAME, data)
-    elif run.history:  # the run may have been killed after its checkpoint and before its pictures
+    elif first and run.history:  # the run may have been killed after its checkpoint and before its pictures
         report(run, out, run.history[-1], show=False)
     steps = -(-len(data.labels) // settings["batch"]) * settings["epochs"]
     for epoch in range(len(run.history) + 1, settings["epochs"] + 1):
         began = time.perf_counter()
-        losses = train_epoch(run, data, epoch, steps, show)
-        seconds = time.perf_counter() - began
-        validation = finite(run.validate(held_out), run, epoch, "on held-out images")
+        try:
+            losses = train_epoch(run, data, epoch, steps, show)
+            seconds = time.perf_counter() - began
+            validation = measure(run, held_out, epoch)
+        except NotFiniteError as error:
+            raise NotFiniteError(f"{error}; {advice(run, out / checkpoint.NAME)}") from error
         row = {
             "epoch": epoch, **losses, "validation": validation, "seconds": round(seconds, 2),
             "images_per_s": round(len(data.labels) / seconds, 1), "precision": run.precision,
         }  # fmt: skip
         run.history.append(row)
-        run.save(out / checkpoint.NAME, data)
-        report(run, out, row, show, pictures_every)
+        if first:
+            run.save(out / checkpoint.NAME, data)
+            report(run, out, row, show, pictures_every)
     return run
 
 

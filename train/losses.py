@@ -22,6 +22,8 @@ import math
 import torch
 from torch.nn import functional
 
+from .processes import draw
+
 
 def dequantise(x8, noise):
     """x8 uint8 pixels, noise in [0, 1), same shape -> float images in [0, 1); 255 + noise may round up to 256."""
@@ -46,13 +48,13 @@ def bce_kl(model, x, y, noise):
 
 def vae_loss(model, x8, y, generator):
     """uint8 images, labels (N, classes) or None -> BCE+KL (N,)."""
-    noise = torch.randn(len(x8), model.latent, generator=generator).to(x8.device)
+    noise = draw(torch.randn, (len(x8), model.latent), generator).to(x8.device)
     return bce_kl(model, x8.float() / 255, y, noise)
 
 
 def flow_loss(model, x8, y, generator):
     """uint8 images, labels (N, classes) or None -> bits/dim (N,)."""
-    noise = torch.rand(x8.shape, generator=generator).to(x8.device)
+    noise = draw(torch.rand, tuple(x8.shape), generator).to(x8.device)
     return bits_per_dim(model.log_prob(dequantise(x8, noise), y), model.latent)
 
 

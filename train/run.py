@@ -1,12 +1,15 @@
 """What a training run carries from step to step, and one step of it."""
 
+import math
+from functools import partial
+
 import torch
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel
 
-from . import checkpoint
+from . import checkpoint, processes
 from .device import choose_precision
-from .errors import SettingsError
+from .errors import NotFiniteError, SettingsError
 from .settings import FAMILIES, make_model
 
 
@@ -17,6 +20,17 @@ def averaging(decay):
         torch._foreach_lerp_(means, values, 1 - min(decay, (1 + count.item()) / (10 + count.item())))
 
     return average
+
+
+class Objective(torch.nn.Module):
+    """A loss as the forward of the network that it trains, which is what DistributedDataParallel follows."""
+
+    def __init__(self, network, loss):
+        super().__init__()
+        self.network, self.loss = network, loss
+
+    def forward(self, *inputs):
+        return self.loss(self.network, *inputs)
 
 
 class Run:
@@ -30,6 +44,7 @@ class Run:
         self.family = FAMILIES[settings["family"]]
         self.model = make_model(settings, data).to(device)
         self.average = AveragedModel(self.model, multi_avg_fn=averaging(settings["ema"]))
+        self.objective = processes.parallel(Objective(self.model, self.loss))
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=settings["lr"])
         self.precision = choose_precision(settings["precision"], device)
         self.history = []
@@ -47,34 +62,59 @@ class Run:
     def autocast(self):
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
 
-    def losses(self, model, data, rows, generator):
-        """Losses (N,) of rows of the data."""
+    def loss(self, model, x8, y, generator):
+        """Losses (N,) of images, of the family and in the precision of this run."""
         with self.autocast():
-            return self.family.loss(model, data.images[rows].to(self.device), self.labels(data.labels[rows]), generator)
+            return self.family.loss(model, x8, y, generator)
+
+    def losses(self, loss, data, rows, generator):
+        """Losses (N,) of rows of the data; loss: the objective, or the loss with a model of its own."""
+        return loss(data.images[rows].to(self.device), self.labels(data.labels[rows]), generator)
 
     def update(self, data, rows, generator, rate):
         """One step on rows of the data at a learning rate -> {name in the history: mean loss}, before the step."""
-        loss = self.losses(self.model.train(), data, rows, generator).mean()
-        self.descend(self.optimizer, loss, rate)
+        part = processes.share(rows, generator)
+        self.model.train()
+        loss = part.factor * self.losses(self.objective, data, part.rows, part.generator).sum()
+        value = self.descend(self.optimizer, loss, rate)
         self.average.update_parameters(self.model)
         self.step += 1
-        return {"train": loss.item()}
+        return {"train": value}
 
     def descend(self, optimizer, loss, rate):
-        """One step of an optimiser down the gradient of a loss; a loss that is not finite changes no weight."""
+        """One step of an optimiser down the gradient of a loss, the mean over all processes, which is returned.
+
+        Raises NotFiniteError, and takes no step, where the loss or its gradient is no number.
+        """
         parameters = optimizer.param_groups[0]["params"]
         optimizer.param_groups[0]["lr"] = rate
+        value = finite("loss", processes.mean(loss))
         optimizer.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(parameters, self.settings["clip"])
+        finite("gradient", torch.nn.utils.clip_grad_norm_(parameters, self.settings["clip"]).item())
         optimizer.step()
+        return value
+
+    def networks(self):
+        """{prefix of its layers' names: module}"""
+        return {"": self.model}
+
+    def rehearse(self, data, rows, generator):
+        """The forward pass of an update again, without its step."""
+        self.losses(partial(self.loss, self.model), data, rows, generator)
 
     @torch.no_grad()
     def validate(self, data):
         """Mean loss of the averaged weights over held-out data, with the same noise every time."""
-        model, generator = self.average.module.eval(), torch.Generator().manual_seed(self.settings["seed"])
-        chunks = torch.arange(len(data.labels)).split(256)
-        return sum(self.losses(model, data, rows, generator).sum().item() for rows in chunks) / len(data.labels)
+        loss, generator = (
+            partial(self.loss, self.average.module.eval()),
+            torch.Generator().manual_seed(self.settings["seed"]),
+        )
+        total = torch.zeros((), dtype=torch.float64, device=self.device)
+        for rows in torch.arange(len(data.labels)).split(256):
+            part = processes.share(rows, generator)
+            total += self.losses(loss, data, part.rows, part.generator).sum() * (part.factor * len(rows))
+        return processes.mean(total) / len(data.labels)
 
     def arrays(self):
         """Everything that a checkpoint keeps as arrays."""
@@ -107,6 +147,13 @@ class Run:
         self.average.n_averaged.fill_(stored.about["averaged"])
         checkpoint.load_optimizer(self.optimizer, stored.state("optimizer"))
         self.history, self.step = stored.about["history"], stored.about["step"]
+
+
+def finite(name, value):
+    """The value itself; raises NotFiniteError where it is no number."""
+    if math.isfinite(value):
+        return value
+    raise NotFiniteError(f"the {name} became {value}")
 
 
 def describe(data):

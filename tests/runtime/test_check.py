@@ -10,7 +10,12 @@ from latentjet.runtime.check import check, compare, run_in_parts
 from latentjet.runtime.engine import open_engine
 from latentjet.runtime.errors import BackendError, BundleError, CheckError
 
-ALL = {"cvae.bundle": ["decode"], "gan.bundle": ["decode"], "realnvp.bundle": ["decode", "encode", "log_prob"], "vae.bundle": ["decode"]}
+ALL = {
+    "cvae.bundle": ["decode"],
+    "gan.bundle": ["decode"],
+    "realnvp.bundle": ["decode", "encode", "log_prob"],
+    "vae.bundle": ["decode"],
+}
 
 
 @pytest.mark.parametrize("name", sorted(ALL))

@@ -370,15 +370,23 @@ def test_size_resizes(tmp_path):
 def test_an_empty_folder_is_told(tmp_path):
     with pytest.raises(DataError) as caught:
         data.load(str(tmp_path))
-    assert str(caught.value).startswith(f"{tmp_path} is no folder of class folders with images")
+    assert str(caught.value) == f"{tmp_path} has no class folders: expected one for each class, with its images in it"
+
+
+def test_images_without_class_folders_are_told(tmp_path):
+    draw(tmp_path / "1.png")
+    with pytest.raises(DataError, match="has no class folders"):
+        data.load(str(tmp_path))
 
 
 def test_a_class_without_images_is_named(tmp_path):
     draw(tmp_path / "a" / "1.png")
     (tmp_path / "empty one").mkdir()
+    (tmp_path / "empty one" / "notes.txt").write_text("to be taken")
     with pytest.raises(DataError) as caught:
         data.load(str(tmp_path))
-    assert "with images" in str(caught.value) and "empty one" in str(caught.value)
+    assert str(caught.value).startswith(f"{tmp_path / 'empty one'} has no images (of .jpg, .jpeg, .png")
+    assert str(caught.value).endswith("every class needs some; add them, or remove the folder")
 
 
 @pytest.mark.parametrize("keep", [0, 3, 30, 50])

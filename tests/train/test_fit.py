@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 import torch
 from latentjet.train import checkpoint, fit, losses, settings
+from latentjet.train import run as run_module
 from latentjet.train.adversarial import AdversarialRun
 from latentjet.train.data import Data, hold_out
-from latentjet.train.errors import CheckpointError, DataError, SettingsError, TrainError
+from latentjet.train.errors import CheckpointError, DataError, NotFiniteError, SettingsError
 from PIL import Image
 
 CPU = torch.device("cpu")
@@ -219,16 +220,18 @@ def infinite(loss, model):
     return loss + math.inf
 
 
-@pytest.mark.parametrize("family", ["vae", "realnvp"])
+@pytest.mark.parametrize("family", ["vae", "realnvp", "gan"])
 @pytest.mark.parametrize("spoil, word", [(not_a_number, "nan"), (infinite, "inf")])
 def test_a_loss_that_is_not_finite_stops_and_keeps_the_epoch_before(
     family, spoil, word, at_loss, no_pictures, tmp_path, uninterrupted
 ):
     at_loss(family, 12, spoil)
-    with pytest.raises(TrainError) as caught:
+    with pytest.raises(NotFiniteError) as caught:
         train(resolve(family), tmp_path)
-    assert f"the loss became {word} in epoch 3, step 10: the checkpoint of epoch 2 is kept" in str(caught.value)
-    assert f"try a smaller --lr (it is {resolve(family)['lr']})" in str(caught.value)
+    told = str(caught.value)
+    assert told.startswith(f"the loss became {word} in epoch 3, step 10; the layer with the largest gain is '")
+    assert f"; {tmp_path / checkpoint.NAME} keeps epoch 2; start anew in another folder with a smaller --lr" in told
+    assert told.endswith(f"(it is {resolve(family)['lr']}), a smaller --clip (it is 100.0)")
     stored, whole = checkpoint.load(tmp_path), checkpoint.load(uninterrupted[family])
     assert losses_of(stored.about) == losses_of(whole.about)[:2]
     assert all(np.isfinite(array).all() for array in stored.arrays.values())
@@ -239,15 +242,51 @@ def spoil_gradient(loss, model):
     return loss + torch.sqrt(0 * sum(parameter.sum() for parameter in model.parameters()))
 
 
-@pytest.mark.parametrize("family", ["vae", "realnvp"])
-def test_weights_that_the_last_step_of_an_epoch_spoils_are_not_saved(family, at_loss, no_pictures, tmp_path):
+@pytest.mark.parametrize("family", ["vae", "realnvp", "gan"])
+def test_a_gradient_that_is_not_finite_spoils_no_weight(family, at_loss, no_pictures, tmp_path):
     at_loss(family, 9, spoil_gradient)
-    with pytest.raises(TrainError) as caught:
+    with pytest.raises(NotFiniteError) as caught:
         train(resolve(family), tmp_path)
-    assert "the loss became nan in epoch 2, on held-out images: the checkpoint of epoch 1 is kept" in str(caught.value)
+    assert str(caught.value).startswith("the gradient became nan in epoch 2, step 8; the layer with the largest gain")
     stored = checkpoint.load(tmp_path)
     assert len(stored.about["history"]) == 1
     assert all(np.isfinite(array).all() for array in stored.arrays.values())
+
+
+@pytest.mark.parametrize("family", ["vae", "realnvp", "gan"])
+def test_a_model_that_is_not_finite_on_held_out_images_is_not_saved(family, at_loss, no_pictures, tmp_path):
+    at_loss(family, 10, not_a_number)
+    with pytest.raises(NotFiniteError) as caught:
+        train(resolve(family), tmp_path)
+    assert f"became nan on held-out images after epoch 2; {tmp_path / checkpoint.NAME} keeps epoch 1" in str(
+        caught.value
+    )
+    stored = checkpoint.load(tmp_path)
+    assert len(stored.about["history"]) == 1
+    assert all(np.isfinite(array).all() for array in stored.arrays.values())
+
+
+@pytest.mark.parametrize("case, layer", [("vae conv", "nets.decoder.3"), ("realnvp", "levels.0.couplings.1.last")])
+def test_the_layer_with_the_largest_gain_is_named(case, layer, no_pictures, tmp_path, monkeypatch):
+    def enlarged(chosen, data):
+        model = make_model(chosen, data)
+        torch.nn.init.constant_(model.get_submodule(layer).weight, 1e38)
+        return model
+
+    make_model = settings.make_model
+    monkeypatch.setattr(run_module, "make_model", enlarged)
+    with pytest.raises(NotFiniteError) as caught:
+        train(resolve(case), tmp_path)
+    kind = "ConvTranspose2d" if case == "vae conv" else "Conv2d"
+    assert f"in epoch 1, step 1; the layer with the largest gain is '{layer}' ({kind}): its output is " in str(
+        caught.value
+    )
+
+
+def test_half_precision_is_one_of_the_things_to_leave(at_loss, no_pictures, tmp_path):
+    at_loss("realnvp", 2, not_a_number)
+    with pytest.raises(NotFiniteError, match=r"a smaller --clip \(it is 100.0\), or --precision fp32"):
+        train(resolve("realnvp bf16"), tmp_path)
 
 
 def test_a_full_disk_leaves_the_epoch_before(no_pictures, tmp_path, monkeypatch):

@@ -109,6 +109,9 @@ def test_a_folder_of_class_folders_can_be_trained_on(tmp_path):
         (["vae", "--clip", "-1"], "--clip is -1.0, expected between 0 and inf"),
         (["vae", "--seed", "-1"], "--seed is -1, expected between 0 and"),
         (["vae", "--device", "tpu"], "--device is 'tpu', expected auto, cpu, cuda or cuda:N"),
+        (["vae", "--data", "{empty}"], "has no class folders: expected one for each class"),
+        (["vae", "--data", "{lacking}"], "lacking/cats has no images"),
+        (["vae", "--data", "{mixed}"], "(C, H, W): make them one size, or give --size"),
         (["vae", "--data", "imagenet"], "data set 'imagenet' is neither a folder nor one of mnist, fashion-mnist"),
         (["vae", "--data", "fashion-sample", "--size", "14"], "--size resizes the images of a folder"),
         (["vae", "--data", "fashion-sample", "--limit", "1"], "too few to hold 1 out"),
@@ -117,6 +120,14 @@ def test_a_folder_of_class_folders_can_be_trained_on(tmp_path):
     ],
 )
 def test_what_does_not_fit_is_refused_before_anything_is_written(capsys, tmp_path, arguments, expected):
+    from PIL import Image
+
+    folders = {name: tmp_path / name for name in ("empty", "lacking", "mixed")}
+    for part in ("empty", "lacking/cats", "lacking/dogs", "mixed/cats", "mixed/dogs"):
+        (tmp_path / part).mkdir(parents=True)
+    for size, place in enumerate(("lacking/dogs", "mixed/cats", "mixed/dogs"), 8):
+        Image.new("RGB", (size, 8)).save(tmp_path / place / "1.png")
+    arguments = [argument.format(**folders) for argument in arguments]
     assert expected in refusal(capsys, *arguments, "--out", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -228,7 +239,8 @@ def test_a_loss_that_is_not_finite_is_one_sentence(capsys, tmp_path, monkeypatch
     monkeypatch.setitem(settings.FAMILIES, "vae", spoilt)
     assert main(["vae", "--out", str(tmp_path), *QUICK, *SMALL["vae"]]) == 1
     last = capsys.readouterr().err.splitlines()[-1]
-    assert "latentjet train: the loss became nan in epoch 1, step 1: the checkpoint of epoch 0 is kept" in last
+    assert "latentjet train: the loss became nan in epoch 1, step 1; the layer with the largest gain is 'nets." in last
+    assert f"; {tmp_path / checkpoint.NAME} keeps epoch 0; start anew in another folder with a smaller --lr" in last
     assert checkpoint.load(tmp_path).about["history"] == []
 
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 
 from .. import checkpoint, data, fit
-from ..errors import CheckpointError, DataError, SettingsError, StudyError, TrainError
+from ..errors import EvaluationError, NotFiniteError
 from ..settings import FAMILIES
 from . import measured
 from .definition import HISTORY, brief, title
@@ -81,10 +81,8 @@ def measure(place, definition, point):
             fit.fit(settings, training, held_out, folder, place.device, stored, show=False, pictures_every=last)
             stored = checkpoint.load(folder)
             return figures(place, definition, stored, definition.given(point), training, kept)
-        except (DataError, CheckpointError, SettingsError, StudyError):
-            raise  # wrong for every point, not a result of this one
-        except TrainError as error:
-            return str(error)
+        except (NotFiniteError, EvaluationError) as error:  # any other error is not a result of this point
+            return str(error).split(";")[0]  # what became of it, without the advice to a person
 
 
 def figures(place, definition, stored, given, others, images):

@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 from latentjet.train import checkpoint, fit
-from latentjet.train.errors import TrainError
+from latentjet.train.errors import NotFiniteError
 from latentjet.train.study import page
 from latentjet.train.study.__main__ import main
 
@@ -122,7 +122,7 @@ def test_training_that_diverges_is_recorded_and_the_study_goes_on(finished, tmp_
 
     def fragile(settings, *rest, **named):
         if settings["latent"] == 3:
-            raise TrainError("the loss became nan in epoch 1")
+            raise NotFiniteError("the loss became nan in epoch 1; try a smaller --lr")
         return whole(settings, *rest, **named)
 
     monkeypatch.setattr(fit, "fit", fragile)
