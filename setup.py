@@ -20,9 +20,11 @@ def version():
 
 TRAIN = ["torch>=2.9", "torchvision>=0.24", "tqdm", "matplotlib"]
 EXPORT = ["torch>=2.9", "onnx>=1.17", "onnxscript>=0.5.6", "onnxruntime>=1.20", "Pillow"]
+STUDY = [*TRAIN, "optuna>=4.0", "tomli; python_version < '3.11'"]
 
 EXTRAS = {
     "train": TRAIN,
+    "study": STUDY,
     "export": EXPORT,
     "ort": ["onnxruntime"],
     "trt": [
@@ -33,7 +35,7 @@ EXTRAS = {
     "bench": ["tqdm"],
     "test": ["pytest", "pytest-timeout", "vermin", "ruff", "tensorrt_rtx==1.7.1.116"],
 }
-EXTRAS["all"] = sorted(set(TRAIN + EXPORT))
+EXTRAS["all"] = sorted(set(TRAIN + STUDY + EXPORT))
 
 setup(
     name="latentjet",
@@ -52,12 +54,14 @@ setup(
     packages=[
         "latentjet.train",
         "latentjet.train.models",
+        "latentjet.train.study",
         "latentjet.export",
         "latentjet.runtime",
         "latentjet.benchmarks",
     ],
     package_data={
         "latentjet.train": ["sample/*", "judges/*"],
+        "latentjet.train.study": ["*.toml"],
         "latentjet.export": ["*.json"],
         "latentjet.runtime": ["pretrained/*.zip"],
     },

@@ -7,7 +7,8 @@ from .version import VERSION
 
 COMMANDS = [
     ("Make a model", [
-        ("train", "latentjet.train.__main__", "train", "train a VAE, a conditional VAE or a Real NVP"),
+        ("train", "latentjet.train.__main__", "train", "train a VAE, a conditional VAE, a Real NVP or a GAN"),
+        ("study", "latentjet.train.study.__main__", "study", "grids and searches of training runs, as a page"),
         ("export", "latentjet.export.__main__", "export", "a checkpoint -> a bundle for the board"),
         ("card", "latentjet.export.card", "export", "a bundle and its evaluations -> its model card"),
         ("demo", "latentjet.export.demo", "all", "all of it on real FashionMNIST images, in three minutes"),
@@ -27,7 +28,7 @@ COMMANDS = [
         ("bench", "latentjet.benchmarks.__main__", "bench", "latency and throughput beside eager PyTorch"),
     ]),
 ]  # fmt: skip
-WITHOUT_NAME = ("train", "export", "card", "demo", "build", "doctor", "bench", "evaluate", "judge")
+WITHOUT_NAME = ("train", "study", "export", "card", "demo", "build", "doctor", "bench", "evaluate", "judge")
 
 
 def contents():

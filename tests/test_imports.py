@@ -23,7 +23,9 @@ ONLY_IN = {
     "onnxscript": set(),
     "torch": {"train", "export", "benchmarks/eager.py", "benchmarks/masked.py"},
     "torchvision": {"train"},
-    "matplotlib": {"train/curves.py"},
+    "matplotlib": {"train/curves.py", "train/study/plots.py"},
+    "optuna": {"train/study/trials.py", "train/study/__main__.py"},
+    "tomli": {"train/study/definition.py"},
     "tqdm": {"train/fit.py"},
     "numpy": set(PARTS),
 }

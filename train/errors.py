@@ -5,7 +5,8 @@ TrainError
 |-- CheckpointError  a checkpoint that is missing, damaged or of another model
 |-- NotFiniteError   a loss or a gradient that is no number any more
 |-- SettingsError    an option that does not fit
-`-- EvaluationError  a model whose outputs cannot be measured
+|-- EvaluationError  a model whose outputs cannot be measured
+`-- StudyError       a study that cannot be read, run or reported
 """
 
 
@@ -31,3 +32,7 @@ class SettingsError(TrainError):
 
 class EvaluationError(TrainError):
     """A model's outputs cannot be measured."""
+
+
+class StudyError(TrainError):
+    """A study's file, its storage or its results do not fit."""

@@ -74,11 +74,12 @@ def advice(run, path):
     )
 
 
-def fit(settings, data, held_out, out, device, stored=None, show=True):
+def fit(settings, data, held_out, out, device, stored=None, show=True, pictures_every=1):
     """Train from settings, or on from a stored checkpoint, to settings["epochs"]; everything is written to out.
 
-    data, held_out: Data to train on and to validate on; show: progress on stderr. Of several processes only the first
-    writes and shows. Returns the Run.
+    data, held_out: Data to train on and to validate on; show: progress on stderr; pictures_every: so many epochs, and
+    after the last, since drawing can take longer than training. Of several processes only the first writes and shows.
+    Returns the Run.
     """
     out, first = Path(out), processes.rank() == 0
     show = show and first
@@ -107,20 +108,25 @@ def fit(settings, data, held_out, out, device, stored=None, show=True):
         run.history.append(row)
         if first:
             run.save(out / checkpoint.NAME, data)
-            report(run, out, row, show)
+            report(run, out, row, show, pictures_every)
     return run
 
 
-def report(run, out, row, show):
+def report(run, out, row, show, pictures_every=1):
     """What a person looks at after an epoch: a line, the metrics file, the curve, a grid of samples."""
     lines = "".join(json.dumps(entry) + "\n" for entry in run.history)
     checkpoint.write_atomically(out / "metrics.jsonl", lines.encode())
-    title = f"{run.settings['family']} on {run.settings['data']}"
-    curves.draw_curve(out / "curve.png", run.history, run.panels(), title)
-    picture = out / "results" / f"sample_{row['epoch']}.png"
-    curves.draw_samples(picture, run.average.module.eval(), run.family.temperature, run.settings["seed"])
+    if row["epoch"] % pictures_every == 0 or row["epoch"] == run.settings["epochs"]:
+        draw(run, out, row)
     if show:
         shown = spelled({name: row[name] for name in (*run.losses_shown, "validation")})
         tqdm.write(
             f"epoch {row['epoch']:>3}/{run.settings['epochs']}  {shown} {run.family.unit}  {row['seconds']:.1f} s"
         )
+
+
+def draw(run, out, row):
+    title = f"{run.settings['family']} on {run.settings['data']}"
+    curves.draw_curve(out / "curve.png", run.history, run.panels(), title)
+    picture = out / "results" / f"sample_{row['epoch']}.png"
+    curves.draw_samples(picture, run.average.module.eval(), run.family.temperature, run.settings["seed"])
