@@ -11,7 +11,7 @@ from ..runtime.errors import BackendError
 from ..runtime.model import Model
 from ..train import checkpoint as checkpoints
 from ..train.errors import SettingsError
-from ..train.fit import choose_device
+from ..train.device import choose_device
 from ..train.models import MODELS
 from ..train.subject import Subject, of_model
 
