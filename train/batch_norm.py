@@ -4,8 +4,21 @@ torch's own SyncBatchNorm is for CUDA alone.
 """
 
 import torch
-from torch import nn
-from torch.distributed.nn.functional import all_reduce
+from torch import distributed, nn
+
+
+class Total(torch.autograd.Function):
+    """The sum of a tensor over all processes; its gradient is the sum of theirs."""
+
+    @staticmethod
+    def forward(context, x):
+        total = x.clone()
+        distributed.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(context, gradient):
+        return Total.forward(context, gradient)
 
 
 class SharedBatchNorm(nn.BatchNorm2d):
@@ -16,10 +29,10 @@ class SharedBatchNorm(nn.BatchNorm2d):
             return super().forward(x)
         values, axes = x.float(), (0, 2, 3)
         rows = values.new_full((1,), x.shape[0] * x.shape[2] * x.shape[3])
-        *sums, count = torch.split(all_reduce(torch.cat([values.sum(axes), rows])), [self.num_features, 1])
+        *sums, count = torch.split(Total.apply(torch.cat([values.sum(axes), rows])), [self.num_features, 1])
         mean = sums[0] / count
         centred = values - mean[:, None, None]
-        variance = all_reduce(centred.square().sum(axes)) / count
+        variance = Total.apply(centred.square().sum(axes)) / count
         self.remember(mean, variance * count / (count - 1))
         scale = self.weight * torch.rsqrt(variance + self.eps)
         return (centred * scale[:, None, None] + self.bias[:, None, None]).to(x.dtype)

@@ -95,7 +95,7 @@ def draw(kind, shape, generator):
 
 def parallel(module):
     """A module whose gradients are averaged over the processes, and whose batch norms see the whole batch."""
-    return DistributedDataParallel(share_norms(module), broadcast_buffers=False) if count() > 1 else module
+    return DistributedDataParallel(share_norms(module)) if count() > 1 else module
 
 
 def mean(value):

@@ -64,6 +64,7 @@ def torchrun(*command):
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     done = subprocess.run([*launcher, *map(str, command)], env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-4000:]
+    assert "Warning" not in done.stderr
     return done
 
 
