@@ -77,7 +77,7 @@ def describe(bundle):
         lines.append("            " + ", ".join("{} {}".format(count, operator) for operator, count in counts))
         lines.extend("            note: " + note for note in figures.get("notes", []))
         if graph.precision:
-            lines.append("            " + _half(graph.precision))
+            lines.extend("            " + line for line in _half(graph.precision))
     total = sum(entry["bytes"] for entry in manifest["files"].values())
     shared = sum(length(entry.get("parts", ())) for entry in manifest["files"].values())
     once = ", {:.0f} kB of it from {}".format(shared / 1e3, CONSTANTS) if shared else ""
@@ -87,13 +87,30 @@ def describe(bundle):
 
 
 def _half(precision):
-    """What the export's gate found about half precision, as a line."""
-    gate = precision["gate"]
-    if not precision["file"]:
-        return "fp16: refused, {:.3f} % of pixels within 2 levels: runs in float32".format(100 * gate["within"])
-    return "fp16: {} nodes kept in float32; {:.3f} % of pixels within 2 levels, largest {:.2f}, {} samples".format(
-        len(precision["keep_float32"]), 100 * gate["within"], gate["largest_levels"], gate["samples"]
+    """What the export's gate found about half precision, as lines: the gate, the ranges, each node kept in float32."""
+    gate, kept = precision["gate"], precision["keep_float32"]
+    verdict = "{:.3f} % of pixels within 2 levels, largest {:.2f}, {} not finite, {} samples".format(
+        100 * gate["within"], gate["largest_levels"], gate["not_finite"], gate["samples"]
     )
+    if not precision["file"]:
+        return ["fp16: refused, {}: runs in float32".format(verdict)]
+    lines = [
+        "fp16: {} nodes kept in float32, {} promotions; {}".format(len(kept), precision["promotions"], verdict),
+        "      values up to {:.4g} of the 65504 that half holds{}".format(precision["largest_value"], _flow(precision)),
+    ]
+    return lines + ["      float32: {}: {}".format(name, kept[name]) for name in sorted(kept)]
+
+
+def _flow(precision):
+    """What there is to say of a flow besides: exponentials, how much its couplings can scale, round trip."""
+    text, trip = "", precision["gate"].get("round_trip")
+    if precision.get("exp_inputs"):
+        text += "; largest exponent {:.3g} of 11.09".format(max(precision["exp_inputs"].values()))
+    if precision.get("product_bound"):
+        text += "; all couplings together scale by at most {:.4g}".format(precision["product_bound"])
+    if trip:
+        text += "; z comes back within {:.2g} on average".format(trip["mean"])
+    return text
 
 
 def _signature(tensor):

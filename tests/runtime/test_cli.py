@@ -144,6 +144,24 @@ def test_show_tells_what_is_in_a_bundle(bundles, latentjet, name):
     assert all(file in out for file in bundle.manifest["files"])
 
 
+def test_show_tells_what_was_measured_of_half_precision(bundles, latentjet):
+    found = Bundle.open(bundles / "realnvp.bundle").graph("decode").precision
+    out = latentjet("show", bundles / "realnvp.bundle")[1]
+    assert "fp16: 0 nodes kept in float32, 0 promotions; " in out and " 0 not finite, 10000 samples" in out
+    assert "values up to {:.4g} of the 65504".format(found["largest_value"]) in out
+    assert "largest exponent {:.3g} of 11.09".format(max(found["exp_inputs"].values())) in out
+    assert "scale by at most {:.4g}".format(found["product_bound"]) in out
+    assert "z comes back within" in out
+
+
+def test_show_names_nodes_that_stay_in_float32_and_why(bundle, latentjet):
+    manifest = json.loads((bundle / "bundle.json").read_text())
+    manifest["graphs"]["decode"]["precision"]["keep_float32"] = {"node_exp": "the exponential of 12"}
+    (bundle / "bundle.json").write_text(json.dumps(manifest))
+    out = latentjet("show", bundle)[1]
+    assert "1 nodes kept in float32" in out and "float32: node_exp: the exponential of 12" in out
+
+
 @pytest.mark.parametrize("key", ["made_by", "model", "trained", "target", "family", "graphs"])
 def test_show_of_a_manifest_that_lacks_something(bundle, key, fails):
     manifest = json.loads((bundle / "bundle.json").read_text())
