@@ -290,7 +290,7 @@ def test_what_one_pixel_tells_of_real_and_generated_images(measured, tmp_path, c
     assert [(row["chosen_on"], row["tested_on"]) for row in rows] == ways
     for row in rows:
         assert row["pairs"] == len(row["each"]) == 45
-        assert f"{row['median']:.3f} | {row['lowest']:.3f} (" in printed and printed.strip() in out.read_text()
+        assert f"{row['median']:.4f} | {row['lowest']:.4f} (" in printed and printed.strip() in out.read_text()
     for part in ("matrices.png", "pixels.png"):
         assert (tmp_path / "pixels" / part).stat().st_size > 10_000
     assert "that command writes its own page" in refusal(capsys, "report", tmp_path / "pixels")
