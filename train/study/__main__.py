@@ -96,8 +96,9 @@ def read_record(out):
 def run(args):
     definition, out = definitions.load(args.study), Path(args.out)
     device = choose_device(args.device)
-    study = trials.open_study(definition, claim(out, definition, args.storage))
     place = runs.Place(out, device, args.data_dir, not args.no_download, args.judge)
+    runs.check(place, definition)
+    study = trials.open_study(definition, claim(out, definition, args.storage))
 
     def say(line):
         print(line, file=sys.stderr, flush=True)

@@ -60,8 +60,8 @@ def made_on(results):
     rows, on = results["rows"], results["made_on"]
     seconds = sum(row["seconds"] for row in rows)
     return (
-        f"{len(rows)} runs, {seconds / 60:.0f} minutes of one process each at a time, "
-        f"{on['threads']} thread(s) of {on['processor']} ({on['cores']} cores), torch {on['torch']}."
+        f"{len(rows)} runs of {seconds / 60:.0f} minutes in all, one after the other, on {on['processor']} "
+        f"({on['cores']} cores, whatever else they did), torch {on['torch']}."
     )
 
 

@@ -32,12 +32,11 @@ def gather(trials, definition):
 
 
 def machine():
-    """What the numbers were made on, in words."""
+    """The machine that reports, which is the one that ran them unless a row's host says otherwise."""
     names = [line.split(":")[1].strip() for line in cpu_lines() if line.startswith("model name")]
     return {
         "processor": names[0] if names else platform.processor() or platform.machine(),
         "cores": len(names) or None,
-        "threads": torch.get_num_threads(),
         "python": platform.python_version(),
         "torch": torch.__version__.split("+")[0],
     }

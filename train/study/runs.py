@@ -13,11 +13,11 @@ from typing import NamedTuple
 
 import torch
 
-from .. import checkpoint, data, fit
+from .. import checkpoint, data, fit, judge
 from ..errors import EvaluationError, NotFiniteError
 from ..settings import FAMILIES
 from . import measured
-from .definition import HISTORY, brief, title
+from .definition import HISTORY, brief, corners, title
 
 
 def folder_name(point):
@@ -68,6 +68,14 @@ class Place(NamedTuple):
         if settings.get("limit"):
             rest = rest._replace(images=rest.images[: settings["limit"]], labels=rest.labels[: settings["limit"]])
         return *data.hold_out(rest, settings["validation"], settings["seed"]), kept
+
+
+def check(place, definition):
+    """Raises DataError or CheckpointError where images or a judge are missing, before any training."""
+    for settings in map(definition.resolve, corners(definition)):
+        whole = read(settings["data"], "train", place.data_dir, place.download, settings.get("size"))
+        if not set(definition.figures) <= set(HISTORY):
+            judge.find(whole, place.judge)
 
 
 def measure(place, definition, point):

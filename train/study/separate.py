@@ -91,7 +91,7 @@ def table(rows):
         reach = f"{row['at_least_0.8']} of {row['pairs']}"
         chosen = f"{row['chosen_on']}, {row['images'][0]:,}"
         tested = f"{row['tested_on']}, {row['images'][1]:,}"
-        words = [row["name"], chosen, tested, f"{row['median']:.3f}", f"{row['lowest']:.3f} ({pair})", reach]
+        words = [row["name"], chosen, tested, f"{row['median']:.4f}", f"{row['lowest']:.4f} ({pair})", reach]
         lines.append("| " + " | ".join(words) + " |")
     return lines
 

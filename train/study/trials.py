@@ -17,6 +17,7 @@ import platform
 import threading
 import time
 import uuid
+from pathlib import Path
 
 import optuna
 from optuna.trial import TrialState
@@ -48,6 +49,9 @@ def _database(url):
 
 
 def _journal(path):
+    content = Path(path).read_bytes() if Path(path).is_file() else b""
+    if content and not content.endswith(b"\n"):
+        raise ValueError("its last line is cut off, as by a full disk: delete that line")
     return optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(path))
 
 

@@ -1,6 +1,8 @@
 """What a study's file may say: a grid is complete and without repeats, and what is wrong is named before any run."""
 
 import itertools
+import re
+from pathlib import Path
 
 import pytest
 from latentjet.train.errors import StudyError
@@ -109,3 +111,16 @@ def test_a_file_that_is_no_toml_is_refused(content, expected, tmp_path):
 def test_an_unknown_name_is_refused_with_those_that_ship():
     with pytest.raises(StudyError, match="'nothing' is neither a .toml file nor a study that ships"):
         definition.load("nothing")
+
+
+def test_the_examples_of_the_documentation_are_studies():
+    text = (Path(__file__).resolve().parents[3] / "docs" / "studies" / "README.md").read_text()
+    whole, search = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    grid = definition.check("grid", definition.tomllib.loads(whole))
+    assert len(grid.points()) == 12
+    assert set(definition.tomllib.loads(whole)) | {"search", "trials", "maximise"} == set(definition.KEYS)
+    found = definition.check("search", {"settings": {"family": "vae"}, **definition.tomllib.loads(search)})
+    assert found.trials == 30
+    for name in definition.shipped():
+        assert f"`latentjet study run {name}`" in text
+    assert all(f"`{name}`" in text for name in definition.FIGURES)

@@ -53,3 +53,26 @@ def test_the_temperature_is_the_familys_unless_it_is_given(images, tmp_path):
     model, place = MODELS["realnvp"]().eval(), Place(tmp_path, CPU)
     default, same, other = (measured.figures(model, "realnvp", *images, t, place) for t in (None, 0.8, 0.4))
     assert default == same != other
+
+
+class Copyist(torch.nn.Module):
+    """Shows a real image of the class that it is asked for, chosen by the noise."""
+
+    image, classes, latent = (1, 28, 28), 10, 1
+
+    def __init__(self, images):
+        super().__init__()
+        self.of = [images.images[images.labels == label].float() / 255 for label in range(10)]
+
+    def decode(self, z, y):
+        rows = zip((1000 * z[:, 0].abs()).long().tolist(), y.argmax(1).tolist(), strict=True)
+        return torch.stack([self.of[label][row % len(self.of[label])] for row, label in rows])
+
+
+def test_a_model_that_copies_real_images_is_as_good_as_they_are(tmp_path):
+    images, others = data.load("fashion-sample", "test"), data.load("fashion-sample", "train")
+    found = measured.figures(Copyist(others), "gan", images, others, None, Place(tmp_path, CPU))
+    assert found["accuracy"] > 0.85 and abs(found["accuracy"] - found["judge_accuracy"]) < 0.1
+    assert abs(found["sharpness"] - 1) < 0.1
+    assert all(abs(ratio - 1) < 0.2 for ratio in found["spectrum"])
+    assert found["fid"] < 3 * found["fid_floor"]

@@ -196,11 +196,31 @@ def test_a_misspelt_parameter_is_refused_before_anything_is_written(finished, tm
     assert not (tmp_path / "out").exists()
 
 
-def test_missing_data_stop_the_study_and_no_point_is_lost(finished, tmp_path, capsys):
+def test_what_is_missing_is_named_before_anything_is_trained(tmp_path, capsys):
+    from PIL import Image
+
     (tmp_path / "tiny.toml").write_text(TINY.replace("fashion-sample", "mnist"))
     command = ["run", tmp_path / "tiny.toml", "--out", tmp_path / "out", "--data-dir", tmp_path]
-    for _ in range(2):
-        assert "lacks train-images-idx3-ubyte" in refusal(capsys, *command)
+    assert "lacks train-images-idx3-ubyte" in refusal(capsys, *command)
+    for label in ("cats", "dogs"):
+        (tmp_path / "animals" / label).mkdir(parents=True)
+        Image.new("L", (8, 8)).save(tmp_path / "animals" / label / "1.png")
+    (tmp_path / "tiny.toml").write_text(MEASURED.replace("fashion-sample", str(tmp_path / "animals")))
+    assert "no judge ships for the data set" in refusal(capsys, *command)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_study_that_is_stopped_by_an_error_loses_no_point(finished, tmp_path, monkeypatch, capsys):
+    def full(*args, **named):
+        raise OSError(28, "No space left on device", "somewhere")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fit, "fit", full)
+        command = ["run", finished / "tiny.toml", "--out", tmp_path / "out"]
+        assert "somewhere cannot be used: No space left on device" in refusal(capsys, *command)
+    assert main([str(part) for part in command]) == 0
+    assert main(["report", str(tmp_path / "out")]) == 0
+    assert len(json.loads((tmp_path / "out" / "results.json").read_text())["rows"]) == 8
 
 
 def test_the_studies_that_ship_are_listed(capsys):
@@ -270,7 +290,7 @@ def test_what_one_pixel_tells_of_real_and_generated_images(measured, tmp_path, c
     assert [(row["chosen_on"], row["tested_on"]) for row in rows] == ways
     for row in rows:
         assert row["pairs"] == len(row["each"]) == 45
-        assert f"{row['median']:.3f} | {row['lowest']:.3f} (" in printed and printed.strip() in out.read_text()
+        assert f"{row['median']:.4f} | {row['lowest']:.4f} (" in printed and printed.strip() in out.read_text()
     for part in ("matrices.png", "pixels.png"):
         assert (tmp_path / "pixels" / part).stat().st_size > 10_000
     assert "that command writes its own page" in refusal(capsys, "report", tmp_path / "pixels")

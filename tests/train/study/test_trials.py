@@ -200,6 +200,19 @@ def test_a_file_that_is_no_journal_is_refused_and_left_alone(tmp_path):
     assert (tmp_path / "letter.txt").read_text() == "Dear all,\nnothing.\n"
 
 
+def test_a_journal_whose_last_line_is_cut_off_is_refused_before_more_is_lost(tmp_path):
+    where = tmp_path / "journal.log"
+    work(GRID, where, lambda point: {"validation": 1.0})
+    whole = where.read_bytes()
+    where.write_bytes(whole[:-9])
+    with pytest.raises(StudyError, match="its last line is cut off, as by a full disk: delete that line"):
+        trials.open_study(definition.check("mine", GRID), where)
+    where.write_bytes(whole[: whole[:-9].rindex(b"\n") + 1])
+    done = []
+    study = work(GRID, where, lambda point: done.append(key(point)) or {"validation": 1.0}, patience_s=0.2)
+    assert len(done) == 1 and points_of(study) == grid()
+
+
 @pytest.mark.parametrize("url", ["sqlite:////no/such/folder/study.db", "nonsense://here"])
 def test_a_database_that_is_not_there_is_refused(url):
     with pytest.raises(StudyError, match="cannot be opened as a journal file or database"):
