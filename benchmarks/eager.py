@@ -32,7 +32,8 @@ class EagerEngine(Engine):
             model = build(described["class"], described["arguments"])
             model.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise BundleError("{}: its weights make no model: {}: export it again".format(bundle.path, error))
+            told = " ".join(str(error).split())  # torch lists every name on lines of its own
+            raise BundleError("{}: its weights make no model: {:.200}: export it again".format(bundle.path, told))
         return cls(graph, model.eval())
 
     def _tie(self, arrays, batch):

@@ -95,7 +95,14 @@ def test_weights_that_make_no_model(bundle, altered, damage):
 
 
 @pytest.mark.parametrize(
-    "model", [{"class": "GAN", "arguments": {}}, {"class": "VAE", "arguments": {"depth": 3}}, {"class": "VAE"}, {}]
+    "model",
+    [
+        {"class": "Diffusion", "arguments": {}},
+        {"class": "GAN", "arguments": {}},
+        {"class": "VAE", "arguments": {"depth": 3}},
+        {"class": "VAE"},
+        {},
+    ],
 )
 def test_a_model_that_is_not_known(bundle, model, sentence):
     opened = Bundle.open(bundle)

@@ -18,6 +18,7 @@ nothing.
 import collections
 import sys
 import threading
+import time
 import types
 
 import numpy as np
@@ -66,6 +67,7 @@ class Gpu:
         self.fail_allocation = None  # called with (kind, bytes); true: out of memory
         self.capture_status = {}  # libcuda function -> the status it returns
         self.delay_s = {}  # kind of memory -> seconds that a run on it takes longer
+        self.wait = time.sleep  # how those seconds pass
         self.integrated = "Tegra" in name  # memory shared with the host, and no concurrent managed access
         self.lock = threading.RLock()
 

@@ -14,7 +14,6 @@ import contextlib
 import json
 import os
 import threading
-import time
 import types
 import weakref
 
@@ -778,7 +777,7 @@ def _enqueue(context, addresses, stream):
             gpu.violation("work of an execution context that is gone")
         if when is not None and when != changes[0]:
             gpu.violation("a CUDA graph of an execution context that was changed after the capture")
-        time.sleep(max(gpu.delay_s.get(kind, 0) for kind in kinds))
+        gpu.wait(max(gpu.delay_s.get(kind, 0) for kind in kinds))
         double.counts["executed"] += 1
         given = {name: read(gpu, addresses[name], shapes[name]) for name in inputs}
         names = [name for name, _ in engine.header["outputs"]]
