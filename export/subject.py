@@ -10,8 +10,8 @@ from ..runtime.bundle import Bundle
 from ..runtime.errors import BackendError
 from ..runtime.model import Model
 from ..train import checkpoint as checkpoints
-from ..train.errors import SettingsError
 from ..train.device import choose_device
+from ..train.errors import SettingsError
 from ..train.models import MODELS
 from ..train.subject import Subject, of_model
 
