@@ -8,6 +8,7 @@ from pathlib import Path
 from ..runtime import cli
 
 CLOTHES = "fashion-sample"
+FLOW = ("--couplings", "4,2", "--epochs", "12", "--batch", "32")  # smaller than the default: a minute of training
 
 
 def steps(out, quick=False):
@@ -17,21 +18,7 @@ def steps(out, quick=False):
     commands = [
         ["train", "cvae", "--data", CLOTHES, "--epochs", "40", "--lr", "0.004", "--out", cvae, *short],
         ["export", cvae, f"{cvae}.bundle"],
-        [
-            "train",
-            "realnvp",
-            "--data",
-            CLOTHES,
-            "--epochs",
-            "13",
-            "--lr",
-            "0.004",
-            "--batch",
-            "48",
-            "--out",
-            flow,
-            *short,
-        ],
+        ["train", "realnvp", "--data", CLOTHES, *FLOW, "--out", flow, *short],
         ["export", flow, f"{flow}.bundle"],
     ]
     for model, temperature in ((cvae, "1.0"), (flow, "0.8")):

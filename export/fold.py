@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from ..train.models.realnvp import Coupling, RealNVP, Squeeze
+from ..train.models.realnvp import RealNVP, Squeeze
 
 
 def fold(model):
@@ -21,8 +21,6 @@ def fold(model):
     for name, module in list(folded.named_modules()):
         if isinstance(module, Squeeze):
             replace(folded, name, ConvolutionalSqueeze())
-        elif isinstance(module, Coupling):
-            replace(folded, name, FoldedCoupling(module))
     if isinstance(folded, RealNVP):
         for index, squeeze in enumerate(folded.squeezes):
             squeeze.set_channels(folded.shapes[index][0] // 2)
@@ -64,29 +62,3 @@ class ConvolutionalSqueeze(nn.Module):
 
     def inverse(self, a, b):
         return nn.functional.conv_transpose2d(torch.cat([a, b], 1), self.kernel, stride=2)
-
-
-class FoldedCoupling(nn.Module):
-    """A coupling with a last convolution for each direction: the signs of the inverse are in its weights."""
-
-    def __init__(self, coupling):
-        super().__init__()
-        self.channels, self.planes, self.bound = coupling.channels, coupling.planes, coupling.bound
-        self.hidden, self.last, self.negated = coupling.hidden, coupling.last, copy.deepcopy(coupling.last)
-        with torch.no_grad():
-            self.negated.weight.neg_()
-            self.negated.bias.neg_()
-
-    def scale_and_shift(self, last, still, planes):
-        raw = last(self.hidden(torch.cat([still, planes], 1) if self.planes else still))
-        s, t = torch.split(raw, [self.channels, self.channels], 1)
-        s = torch.tanh(s)
-        return s if self.bound == 1 else self.bound * s, t
-
-    def forward(self, still, moved, planes):
-        s, t = self.scale_and_shift(self.last, still, planes)
-        return moved * torch.exp(s) + t, s.flatten(1).sum(1)
-
-    def inverse(self, still, moved, planes):
-        s, t = self.scale_and_shift(self.negated, still, planes)
-        return (moved + t) * torch.exp(s)

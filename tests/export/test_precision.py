@@ -105,7 +105,7 @@ def test_the_product_bound_holds_whatever_the_nets_return(bundles):
     with torch.no_grad():
         for level in flow.levels:
             for coupling in level.couplings:
-                coupling.last.bias[: coupling.channels] = -100.0  # tanh at -1: exp(-s) at its largest
+                coupling.last.bias[: coupling.channels] = 100.0  # tanh at 1: exp(s) at its largest
     z = torch.randn(4, flow.latent, dtype=torch.float64, requires_grad=True)
     labels = torch.eye(3, dtype=torch.float64)[[0, 1, 2, 0]]
     v = flow.logit(flow.inverse(z, labels))[0]

@@ -231,7 +231,7 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_epoch_before(
     told = str(caught.value)
     assert told.startswith(f"the loss became {word} in epoch 3, step 10; the layer with the largest gain is '")
     assert f"; {tmp_path / checkpoint.NAME} keeps epoch 2; start anew in another folder with a smaller --lr" in told
-    assert told.endswith(f"(it is {resolve(family)['lr']}), a smaller --clip (it is 100.0)")
+    assert told.endswith(f"(it is {resolve(family)['lr']}), a smaller --clip (it is {resolve(family)['clip']})")
     stored, whole = checkpoint.load(tmp_path), checkpoint.load(uninterrupted[family])
     assert losses_of(stored.about) == losses_of(whole.about)[:2]
     assert all(np.isfinite(array).all() for array in stored.arrays.values())
@@ -285,7 +285,7 @@ def test_the_layer_with_the_largest_gain_is_named(case, layer, no_pictures, tmp_
 
 def test_half_precision_is_one_of_the_things_to_leave(at_loss, no_pictures, tmp_path):
     at_loss("realnvp", 2, not_a_number)
-    with pytest.raises(NotFiniteError, match=r"a smaller --clip \(it is 100.0\), or --precision fp32"):
+    with pytest.raises(NotFiniteError, match=r"a smaller --clip \(it is 1.0\), or --precision fp32"):
         train(resolve("realnvp bf16"), tmp_path)
 
 

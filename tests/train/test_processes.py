@@ -31,8 +31,8 @@ with np.load(sys.argv[1]) as stored:
     parts = [Data(torch.from_numpy(stored[f"{n}x"]), torch.from_numpy(stored[f"{n}y"]), list("abc"), "toy", "a test") for n in "th"]
 fit.curves.draw_curve = lambda *given: None  # it takes longer than training here
 report = fit.report
-def report_and_keep(run, out, row, *rest):
-    report(run, out, row, *rest)
+def report_and_keep(run, out, row, *rest, **named):
+    report(run, out, row, *rest, **named)
     if row["epoch"] == 1:
         shutil.copy(out / "checkpoint.npz", out.with_name(out.name + " after 1.npz"))
 fit.report = report_and_keep

@@ -33,8 +33,9 @@ class Squeeze(nn.Module):
 
 
 class Coupling(nn.Module):
-    """One affine coupling: z = x * exp(s) + t with s, t = net(still half, label planes) (section 3.2).
+    """One affine coupling, x = (z + t) * exp(s) with s, t = net(still half, label planes) (section 3.2).
 
+    The paper's y = x * exp(s) + t with both signs turned, so that the direction that runs on the board negates nothing.
     s = bound * tanh(.): no coupling scales by more than exp(bound), in either direction, whatever the net returns. The
     net is a 3x3 convolution, `depth` 1x1 convolutions and a 3x3 convolution, which starts at zero, so that the flow
     starts as the identity. A bound of 1 costs no multiplication.
@@ -56,15 +57,16 @@ class Coupling(nn.Module):
         if raw.dtype in (torch.bfloat16, torch.float16):  # autocast: the nets in half, the flow itself in float32
             raw = raw.float()
         s, t = torch.split(raw, [self.channels, self.channels], 1)
-        return self.bound * torch.tanh(s), t
+        s = torch.tanh(s)
+        return s if self.bound == 1 else self.bound * s, t
 
     def forward(self, still, moved, planes):
         s, t = self.scale_and_shift(still, planes)
-        return moved * torch.exp(s) + t, s.flatten(1).sum(1)
+        return moved * torch.exp(-s) - t, -s.flatten(1).sum(1)
 
     def inverse(self, still, moved, planes):
         s, t = self.scale_and_shift(still, planes)
-        return (moved - t) * torch.exp(-s)
+        return (moved + t) * torch.exp(s)
 
 
 class Level(nn.Module):
