@@ -112,12 +112,13 @@ def run(args):
         done = fit.fit(settings, training, held_out, args.out, device, stored)
     except OSError as error:
         raise SettingsError(f"{args.out} cannot be written: {error.strerror or error}") from error
+    last = f"{done.history[-1]['validation']:.3f} {done.family.unit}" if done.history else "not trained"
+    told = f"{args.out}: {last} on held-out images after {len(done.history)} epochs; see curve.png and results/"
+    del done  # before the processes part
     first = processes.rank() == 0
     processes.leave()
-    if not first:
-        return 0
-    last = f"{done.history[-1]['validation']:.3f} {done.family.unit}" if done.history else "not trained"
-    print(f"{args.out}: {last} on held-out images after {len(done.history)} epochs; see curve.png and results/")
+    if first:
+        print(told)
     return 0
 
 

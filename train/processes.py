@@ -5,6 +5,7 @@ Random numbers are drawn for the whole batch by every process, which keeps those
 does not depend on how many processes there are. The first process alone writes and prints.
 """
 
+import gc
 import os
 from typing import NamedTuple
 
@@ -56,7 +57,11 @@ def join(device):
 
 
 def leave():
+    """Part from the other processes, all at once. A DistributedDataParallel that outlives this ends the process with
+    an abort when the interpreter takes it apart, so let go of the run first."""
     if distributed.is_initialized():
+        gc.collect()
+        distributed.barrier()
         distributed.destroy_process_group()
 
 

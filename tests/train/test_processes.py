@@ -43,6 +43,7 @@ for settings, out, resume in json.loads(sys.argv[2]):
         first = tensor.clone()
         torch.distributed.broadcast(first, 0)
         assert torch.equal(first, tensor), "the processes have come apart"
+del run
 processes.leave()
 """
 
@@ -80,20 +81,20 @@ def folders(tmp_path_factory):
     arrays = {"tx": training.images, "ty": training.labels, "hx": held_out.images, "hy": held_out.labels}
     np.savez(root / "data.npz", **{name: tensor.numpy() for name, tensor in arrays.items()})
     (root / "child.py").write_text(CHILD)
-    cpu, plan, patched = torch.device("cpu"), [], pytest.MonkeyPatch()
-    patched.setattr(fit.curves, "draw_curve", lambda *given: None)
-    for case in CASES:
-        fit.fit(chosen(case), training, held_out, root / "one" / case, cpu, show=False)
-        with pytest.raises(KeyboardInterrupt), pytest.MonkeyPatch.context() as patch:
-            patch.setattr(fit, "report", stop)
-            fit.fit(chosen(case), training, held_out, root / "more" / case, cpu, show=False)
-        plan.append([chosen(case), str(root / "two" / case), False])
-        plan.append([chosen(case), str(root / "more" / case), True])
-    done = torchrun(root / "child.py", root / "data.npz", json.dumps(plan))
-    for case in CASES:
-        stored = checkpoint.load(root / "two" / f"{case} after 1.npz")
-        fit.fit(chosen(case), training, held_out, root / "fewer" / case, cpu, stored, show=False)
-    patched.undo()
+    cpu, plan = torch.device("cpu"), []
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(fit.curves, "draw_curve", lambda *given: None)
+        for case in CASES:
+            fit.fit(chosen(case), training, held_out, root / "one" / case, cpu, show=False)
+            with pytest.raises(KeyboardInterrupt), pytest.MonkeyPatch.context() as patch:
+                patch.setattr(fit, "report", stop)
+                fit.fit(chosen(case), training, held_out, root / "more" / case, cpu, show=False)
+            plan.append([chosen(case), str(root / "two" / case), False])
+            plan.append([chosen(case), str(root / "more" / case), True])
+        done = torchrun(root / "child.py", root / "data.npz", json.dumps(plan))
+        for case in CASES:
+            stored = checkpoint.load(root / "two" / f"{case} after 1.npz")
+            fit.fit(chosen(case), training, held_out, root / "fewer" / case, cpu, stored, show=False)
     return root, done.stdout
 
 
