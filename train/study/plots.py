@@ -13,7 +13,7 @@ from .results import over_seeds
 
 def save(figure, path):
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=100)
+    figure.savefig(buffer, format="png", dpi=100, bbox_inches="tight")
     write_atomically(path, buffer.getvalue())
 
 
@@ -61,7 +61,7 @@ def panel(axes, groups, x, name):
     if numeric and min(numbers) > 0 and max(numbers) > 8 * min(numbers):
         axes.set_xscale("log")
     if numeric and len(values) <= 8:
-        axes.set_xticks(sorted(set(numbers)), [brief(value) for value in sorted(set(numbers))], fontsize="small")
+        axes.set_xticks(sorted(set(numbers)), [brief(value) for value in sorted(set(numbers))], fontsize="small", rotation=45)
         axes.minorticks_off()
     if not numeric:
         axes.set_xticks(range(len(values)), values)
