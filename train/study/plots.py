@@ -61,7 +61,8 @@ def panel(axes, groups, x, name):
     if numeric and min(numbers) > 0 and max(numbers) > 8 * min(numbers):
         axes.set_xscale("log")
     if numeric and len(values) <= 8:
-        axes.set_xticks(sorted(set(numbers)), [brief(value) for value in sorted(set(numbers))], fontsize="small", rotation=45)
+        ticks = sorted(set(numbers))
+        axes.set_xticks(ticks, [brief(value) for value in ticks], fontsize="small", rotation=45)
         axes.minorticks_off()
     if not numeric:
         axes.set_xticks(range(len(values)), values)
