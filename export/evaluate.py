@@ -43,8 +43,7 @@ def load_data(args, about):
     if args.split == "validation":
         if not settings.get("validation"):
             raise SettingsError("--split validation: nothing says what its training held out; take test or train")
-        kept = settings.get("limit") or len(train.labels)
-        whole = train._replace(images=train.images[:kept], labels=train.labels[:kept])
+        whole = data.first(train, settings.get("limit"))
         train, test = data.hold_out(whole, settings["validation"], settings["seed"])
     images, others = (train, test) if args.split == "train" else (test, train)
     return limited(images, args.limit, args.seed), others
@@ -61,8 +60,7 @@ def limited(images, limit, seed):
     """Data -> a seeded random part of so many images, in their order (files may be sorted by class or by ease)."""
     if limit is None or limit >= len(images.labels):
         return images
-    rows = torch.from_numpy(np.sort(np.random.RandomState(seed).permutation(len(images.labels))[:limit]))
-    return images._replace(images=images.images[rows], labels=images.labels[rows])
+    return data.take(images, torch.from_numpy(np.random.RandomState(seed).permutation(len(images.labels))[:limit]))
 
 
 def document(args, found, images, seen_by, report, seconds):

@@ -96,9 +96,7 @@ def load_data(args, settings):
     whole = processes.one_after_another(lambda: data.load(*chosen))
     if processes.rank() == 0:
         print(f"data: {whole.name}, {len(whole.labels)} training images, {whole.source}", file=sys.stderr)
-    if settings.get("limit"):
-        whole = whole._replace(images=whole.images[: settings["limit"]], labels=whole.labels[: settings["limit"]])
-    return data.hold_out(whole, settings["validation"], settings["seed"])
+    return data.hold_out(data.first(whole, settings.get("limit")), settings["validation"], settings["seed"])
 
 
 def run(args):

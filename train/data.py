@@ -64,10 +64,16 @@ def hold_out(data, fraction, seed):
     count = max(1, int(len(order) * fraction))
     if count >= len(order):
         raise DataError(f"{data.name} has {len(order)} images: too few to hold {count} out for validation")
-    return _take(data, order[count:]), _take(data, order[:count])
+    return take(data, order[count:]), take(data, order[:count])
 
 
-def _take(data, rows):
+def first(data, count):
+    """Data -> its first `count` images, all of them where count is None."""
+    return data._replace(images=data.images[:count], labels=data.labels[:count])
+
+
+def take(data, rows):
+    """Data, tensor of row numbers -> these images, in their order in the data."""
     rows = rows.sort().values
     return data._replace(images=data.images[rows], labels=data.labels[rows])
 

@@ -105,8 +105,7 @@ def run(args):
     training, test = (
         data.load(args.data, split, args.data_dir, not args.no_download, size) for split in ("train", "test")
     )
-    if args.limit:
-        training = training._replace(images=training.images[: args.limit], labels=training.labels[: args.limit])
+    training = data.first(training, args.limit)
     print(f"data: {training.name}, {len(training.labels)} training images, {training.source}", file=sys.stderr)
     settings = {name: getattr(args, name) for name in ("epochs", "batch", "lr", "seed")}
     judge = make(training, test, settings, args.out, lambda line: print(line, file=sys.stderr, flush=True))

@@ -65,8 +65,7 @@ class Place(NamedTuple):
         """
         whole = read(settings["data"], "train", self.data_dir, self.download, settings.get("size"))
         rest, kept = data.hold_out(whole, count / len(whole.labels), 0)
-        if settings.get("limit"):
-            rest = rest._replace(images=rest.images[: settings["limit"]], labels=rest.labels[: settings["limit"]])
+        rest = data.first(rest, settings.get("limit"))
         return *data.hold_out(rest, settings["validation"], settings["seed"]), kept
 
 
