@@ -6,6 +6,7 @@ import pytest
 import torch
 from latentjet.train import losses
 from latentjet.train.models import VAE, RealNVP
+from latentjet.train.models.tone import ToneCurve
 
 
 class Uniform:
@@ -28,14 +29,18 @@ def test_a_uniform_model_scores_exactly_eight_bits():
     assert found.tolist() == [8.0] * 50
 
 
-def test_uniform_images_score_eight_bits_through_the_logit():
-    flow = RealNVP(image=(3, 16, 16), classes=0, couplings=(1,), width=(2,)).double()
-    x = torch.rand(20, 3, 16, 16, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
-    v, log_det = flow.logit(x)
+@pytest.mark.parametrize("black", [1 / 256, 0.1, 0.5])
+def test_a_logistic_density_scores_the_share_of_each_level_through_the_tone_curve(black):
+    """What the sigmoid of the logistic distribution gives: `black` for the darkest of 256 levels, the rest shared."""
+    tone = ToneCurve(black, 1e-5)
+    x8 = torch.cat([torch.zeros(5, 1, 4, 4), torch.arange(1.0, 256).reshape(-1, 1, 1, 1).expand(-1, 1, 4, 4)])
+    x = (x8 + torch.rand(x8.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(2))) / 256
+    v, log_det = tone.forward(x)
     logistic = torch.nn.functional.logsigmoid(v) + torch.nn.functional.logsigmoid(-v)
-    density_of_v = (logistic - math.log(1 - 2 * flow.alpha)).flatten(1).sum(1)
-    bits = losses.bits_per_dim(density_of_v + log_det, flow.latent)
-    assert (bits - 8).abs().max() < 1e-4
+    density_of_v = (logistic - math.log(1 - 2 * tone.alpha)).flatten(1).sum(1)
+    bits = losses.bits_per_dim(density_of_v + log_det, 16)
+    assert (bits[:5] + math.log2(black)).abs().max() < 1e-3
+    assert (bits[5:] + math.log2((1 - black) / 255)).abs().max() < 1e-3
 
 
 @pytest.mark.parametrize("factor, bits", [(1, 8.0), (2, 7.0), (0.5, 9.0), (256, 0.0)])

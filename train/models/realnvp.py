@@ -14,6 +14,8 @@ import math
 import torch
 from torch import nn
 
+from .tone import DARKEST, ToneCurve
+
 
 class Squeeze(nn.Module):
     """(N, c, 2h, 2w) <-> halves a, b of (N, 2c, h, w): a has the pixels whose row + column is even, b the others."""
@@ -108,14 +110,15 @@ class RealNVP(nn.Module):
     """A multi-scale Real NVP; with classes > 0 a conditional one.
 
     image: (C, H, W); couplings and width: for each level the number of couplings and the channels of their nets;
-    planes: label planes, which the nets of the first level see; depth: 1x1 convolutions in each net; bound: the largest
-    |log scale| of a coupling; alpha: the constraint of the logit (section 4.1: logit(alpha + (1 - 2 alpha) x)).
+    planes: label planes of each level, which all its nets see; depth: 1x1 convolutions in each net; bound: the largest
+    |log scale| of a coupling; black: the share of the logistic that the darkest of 256 levels gets, and alpha: the
+    constraint of the logit (tone.py).
     Raises ValueError where the image cannot be squeezed that often.
     """
 
     def __init__(
-        self, image=(1, 28, 28), classes=10, couplings=(8, 4), width=(64, 128), planes=2, depth=1, bound=1.0,
-        alpha=1e-5,
+        self, image=(1, 28, 28), classes=10, couplings=(9, 4), width=(64, 128), planes=6, depth=1, bound=1.0,
+        black=0.1, alpha=1e-5,
     ):  # fmt: skip
         super().__init__()
         if not bound > 0:
@@ -128,13 +131,15 @@ class RealNVP(nn.Module):
             raise ValueError(
                 "couplings is {} and width {}: expected at least 1 at each level".format(list(couplings), list(width))
             )
+        if not DARKEST <= black < 1:
+            raise ValueError("black is {}, expected from 1/256 to below 1".format(black))
         if depth < 0 or planes < 1:
             raise ValueError("depth is {} and planes {}: expected at least 0 and 1".format(depth, planes))
         self.arguments = {
             "image": list(image), "classes": classes, "couplings": list(couplings), "width": list(width),
-            "planes": planes, "depth": depth, "bound": bound, "alpha": alpha,
+            "planes": planes, "depth": depth, "bound": bound, "black": black, "alpha": alpha,
         }  # fmt: skip
-        self.image, self.classes, self.alpha = tuple(image), classes, alpha
+        self.image, self.classes, self.tone = tuple(image), classes, ToneCurve(black, alpha)
         self.latent = image[0] * image[1] * image[2]
         self.squeezes, self.levels, self.shapes = nn.ModuleList(), nn.ModuleList(), []
         c, h, w = self.image
@@ -147,19 +152,12 @@ class RealNVP(nn.Module):
                 )
             c, h, w = 2 * c, h // 2, w // 2
             self.squeezes.append(Squeeze())
-            self.levels.append(Level(c, (h, w), count, channels, depth, 0 if self.levels else classes, planes, bound))
+            self.levels.append(Level(c, (h, w), count, channels, depth, classes, planes, bound))
             self.shapes.append((c, h, w))
-
-    def logit(self, x):
-        """x in [0, 1] -> unbounded v of the same shape, and log |dv/dx| summed over each image (N,)."""
-        p = self.alpha + (1 - 2 * self.alpha) * x
-        log_p, log_q = torch.log(p), torch.log(1 - p)
-        log_det = (math.log(1 - 2 * self.alpha) - log_p - log_q).flatten(1).sum(1)
-        return log_p - log_q, log_det
 
     def forward(self, x, y=None):
         """Dequantised images x (N, C, H, W) in [0, 1], y (N, classes) -> z (N, C*H*W), log_det (N,)."""
-        x, log_det = self.logit(x)
+        x, log_det = self.tone.forward(x)
         latents = []
         for squeeze, level in zip(self.squeezes, self.levels):
             a, b = squeeze(x)
@@ -178,7 +176,7 @@ class RealNVP(nn.Module):
             a = latents[index].reshape((-1,) + self.shapes[index])
             a, b = self.levels[index].inverse(a, x, y)
             x = self.squeezes[index].inverse(a, b)
-        return (torch.sigmoid(x) - self.alpha) / (1 - 2 * self.alpha)
+        return self.tone.inverse(x)
 
     def decode(self, z, y=None):
         """The inverse under the name that every model's sampling direction has."""

@@ -19,7 +19,16 @@ CASES = {
     "realnvp 1x8x8": ("RealNVP", {"image": [1, 8, 8], "classes": 3, "couplings": [3, 2], "width": [8, 8]}),
     "realnvp one level": (
         "RealNVP",
-        {"image": [1, 8, 8], "classes": 4, "couplings": [4], "width": [8], "planes": 1, "depth": 0, "bound": 0.8},
+        {
+            "image": [1, 8, 8],
+            "classes": 4,
+            "couplings": [4],
+            "width": [8],
+            "planes": 1,
+            "depth": 0,
+            "bound": 0.8,
+            "black": 0.5,
+        },
     ),
     "realnvp one coupling": ("RealNVP", {"image": [1, 4, 4], "classes": 2, "couplings": [1], "width": [4]}),
     "realnvp three levels": (
@@ -28,7 +37,10 @@ CASES = {
     ),
     "flow 1x28x28": ("RealNVP", {"image": [1, 28, 28], "classes": 0, "couplings": [2, 2], "width": [6, 6]}),
     "flow 3x32x32 one level": ("RealNVP", {"image": [3, 32, 32], "classes": 0, "couplings": [3], "width": [6]}),
-    "flow 1x8x8": ("RealNVP", {"image": [1, 8, 8], "classes": 0, "couplings": [2, 2], "width": [8, 8]}),
+    "flow 1x8x8": (
+        "RealNVP",
+        {"image": [1, 8, 8], "classes": 0, "couplings": [2, 2], "width": [8, 8], "black": 1 / 256},
+    ),
     "flow 3x4x4": ("RealNVP", {"image": [3, 4, 4], "classes": 0, "couplings": [2, 2], "width": [8, 8]}),
 }
 FLOWS = [case for case in CASES if CASES[case][0] == "RealNVP"]

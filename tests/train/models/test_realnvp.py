@@ -49,15 +49,15 @@ def test_the_density_integrates_to_one():
     assert density.mean().item() == pytest.approx(1, abs=0.01)
 
 
-def test_an_untrained_flow_is_the_logit(untrained_flow, rows):
+def test_an_untrained_flow_is_the_tone_curve(untrained_flow, rows):
     x, y, _ = rows(untrained_flow, 3)
-    v, expected = untrained_flow.logit(x)
+    v, expected = untrained_flow.tone.forward(x)
     z, log_det = untrained_flow(x, y)
     assert torch.equal(log_det, expected)
     assert torch.equal(z.sort(1)[0], v.flatten(1).sort(1)[0])
 
 
-def test_logit_keeps_black_and_white_finite():
+def test_the_tone_curve_keeps_black_and_white_finite():
     flow = RealNVP(image=(1, 4, 4), classes=0, couplings=(1,), width=(4,))
     for value in (0.0, 1.0):
         x = torch.full((1, 1, 4, 4), value, requires_grad=True)
@@ -95,7 +95,7 @@ def test_log_det_of_any_weights_is_within_what_the_bounds_allow():
         for parameter in flow.parameters():
             parameter.mul_(0).add_(100 * torch.randn(parameter.shape, dtype=torch.float64))
     x, y = torch.rand(20, 1, 8, 8, dtype=torch.float64), torch.eye(3, dtype=torch.float64)[torch.arange(20) % 3]
-    change = flow(x, y)[1] - flow.logit(x)[1]
+    change = flow(x, y)[1] - flow.tone.forward(x)[1]
     most = 0.5 * (2 * 32 + 3 * 16)  # bound x couplings x the entries that each of them changes
     assert change.abs().max() <= most
     assert change.abs().max() > 1
@@ -115,6 +115,12 @@ def test_an_image_that_cannot_be_squeezed_is_refused(image, levels, expected):
         RealNVP(image=image, couplings=(1,) * levels, width=(4,) * levels)
     assert expected in str(caught.value)
     assert "use fewer levels" in str(caught.value)
+
+
+@pytest.mark.parametrize("black", [0, 1 / 257, 1])
+def test_a_share_of_black_that_cannot_be_is_refused(black):
+    with pytest.raises(ValueError, match="black is {}, expected from 1/256 to below 1".format(black)):
+        RealNVP(image=(1, 8, 8), black=black)
 
 
 @pytest.mark.parametrize("depth, planes", [(-1, 2), (1, 0)])
