@@ -35,5 +35,6 @@ class ToneCurve:
 
     def inverse(self, v):
         """v (N, C, H, W) -> x of the same shape; within alpha / (1 - 2 alpha) / light of [0, 1]."""
-        p = (torch.sigmoid(v) - self.alpha) / (1 - 2 * self.alpha)
-        return torch.maximum((1 - p) / self.dark, 1 - p / self.light)
+        s, span = torch.sigmoid(v), 1 - 2 * self.alpha  # p = (s - alpha) / span, written out so that few nodes are left
+        dark, light = 1 / (span * self.dark), 1 / (span * self.light)
+        return torch.maximum((1 - self.alpha - s) * dark, (1 + self.alpha * light) - s * light)

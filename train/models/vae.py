@@ -44,9 +44,17 @@ class Dense(nn.Module):
         return flat.reshape((-1,) + self.image)
 
 
+def by_class(z, y):
+    """z (N, latent), y (N, classes) or None -> each class its own copy of z, times the label's weight, and the labels."""
+    return z if y is None else torch.cat([(y[:, :, None] * z[:, None, :]).flatten(1), y], 1)
+
+
 class Convolutional(nn.Module):
     """Two strided convolutions each way; labels enter the encoder as planes and the decoder beside z.
 
+    A dense net beside the decoder's convolutions adds to their logits what they would blur, each class with weights of its
+    own in its first layer. Measured on 20,000 images of FashionMNIST, 4 epochs: BCE+KL 242.5 without it, 241.9 with it;
+    samples that the judge (93 %) takes for their label 74 % and 79 %, coats 8 % and 42 %.
     Batch norm follows each hidden layer; it folds into the convolution before it at export.
     """
 
@@ -75,6 +83,13 @@ class Convolutional(nn.Module):
             *_normed(nn.ConvTranspose2d(hidden, hidden, 4, 2, 1, bias=False), hidden),
             nn.Conv2d(hidden, channels, 3, padding=1),
         )
+        entry = nn.Linear(latent * max(classes, 1) + classes, 8 * hidden)
+        if classes:  # one class in `classes` is seen at a time: as large as a layer that sees z alone
+            with torch.no_grad():
+                entry.weight[:, :-classes] *= classes**0.5
+        self.dense = nn.Sequential(
+            see_labels(entry, classes), nn.ReLU(), nn.Linear(8 * hidden, channels * height * width)
+        )
 
     def encode(self, x, y):
         if y is not None:
@@ -83,7 +98,8 @@ class Convolutional(nn.Module):
 
     def decode(self, z, y):
         flat = self.widen(z if y is None else torch.cat([z, y], 1))
-        return self.decoder(flat.reshape((-1,) + self.small))
+        images = self.decoder(flat.reshape((-1,) + self.small))
+        return images + self.dense(by_class(z, y)).reshape(images.shape)
 
 
 def _normed(layer, channels):
