@@ -71,7 +71,7 @@ class Model:
     def decode(self, z, labels=None):
         """z float32 (N, latent), labels (see weights) -> images float32 (N, C, H, W), as the graph gives them.
 
-        A flow's images may leave [0, 1] by its logit constraint (1e-5); `sample` clips. Raises InputError.
+        A flow's images may leave [0, 1] by about 1e-5; `sample` clips. Raises InputError.
         """
         engine = self._engines.get("decode") or self.engine("decode")
         if self._conditional:

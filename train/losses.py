@@ -4,7 +4,7 @@ BCE+KL per image, in nats: what pytorch/examples prints; on grey pixels it is no
 of a grey value does not integrate to one), so it is never called an ELBO here.
 
 Bits per dimension: x8 are the 8-bit pixels, u uniform noise in [0, 1) (Theis et al., 2016, section 3.1),
-x = (x8 + u) / 256, and log p(x) the model's log density of x in [0, 1]^D, logit and its constraint included:
+x = (x8 + u) / 256, and log p(x) the model's log density of x in [0, 1]^D, its tone curve included:
 
     bits/dim = 8 - log2 p(x) / D
 
