@@ -31,7 +31,7 @@ def told(result):
         text = "{:.0f} samples/s by wall clock".format(result.samples_per_s)
     elif case.scenario == "paced":
         begun, spare = (1e3 * percentile(figures[name], 99) for name in ("started_s", "lateness_s"))
-        text = "{:g} Hz: {} of {} deadlines missed; of 99 in 100, begun within {:.3f} ms, ready {:.3f} ms before".format(
+        text = "{:g} Hz: {} of {} deadlines missed; 99 in 100 began within {:.3f} ms and had {:.3f} ms to spare".format(
             figures["rate_hz"], figures["missed"], figures["frames"], begun, -spare
         )
     else:
