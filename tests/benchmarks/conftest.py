@@ -2,7 +2,10 @@
 
 import pytest
 from doubles import boards
+from doubles.plugged import board, built, copied, plug
 from latentjet.runtime.machine import Machine, Outcome
+
+__all__ = ["board", "built", "copied", "machine", "plug"]
 
 
 @pytest.fixture
