@@ -172,8 +172,12 @@ class Session:
     def _overlapped(self, scenario, batch, progress):
         with contextlib.ExitStack() as stack:
             pairs = {}
-            for name in self.engines:
-                second = stack.enter_context(self.opened(name))
+            for name in list(self.engines):
+                try:
+                    second = stack.enter_context(self.opened(name))
+                except systems.UNAVAILABLE as error:
+                    self.leave_out(name, error)
+                    continue
                 pairs[name] = self.load(name, batch), self.load(name, batch, second)
             settings = self.settings
             found = scenarios.overlapped(pairs, settings.rounds, settings.burst_s, progress, self.leave_out)

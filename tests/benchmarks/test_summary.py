@@ -33,6 +33,11 @@ def test_each_other_scenario_says_what_it_is_about():
     assert "first image after 1.75 s: start 1.00, load 0.50, first call 0.2500; later ones 0.1250 s" in lines[2]
 
 
+def test_the_devices_clock_is_told_beside_the_hosts():
+    (line,) = summary.lines(a_run(result("single"), result("batch", device_rounds=((0.25,), (0.25,)))))
+    assert line == "median ms by the device's own clock: ort at batch 8 250.0000"
+
+
 def test_energy_states_its_baseline():
     power = {"rails": ["VDD_IN", "VDD_SYS_CPU"], "total": "VDD_IN", "idle_w": {"VDD_IN": 2.5, "VDD_SYS_CPU": 0.5}}
     (line,) = summary.lines(a_run(result("single", energy_j_per_image=0.0125), power=power))
