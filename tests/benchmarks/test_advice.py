@@ -70,4 +70,5 @@ def test_a_timer_that_is_too_coarse():
     (found,) = advice.timer((STEADY,), coarse)
     assert "the timer's step is 1e+03 us" in found["what"] and "--batch" in found["advice"]
     assert advice.timer((STEADY,)) == [] and advice.timer(()) == []
+    assert advice.timer((result([[1e-3]], "replay"),), coarse) == []
     assert advice.resolution(lambda: 5.0) == 1.0

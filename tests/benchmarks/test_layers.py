@@ -57,13 +57,14 @@ def test_onnx_runtimes_kernels_add_up_to_the_layers_of_the_model(bundles, family
     assert (one["batch"], more["batch"]) == (1, 3) and one["system"] == "ort"
     known = {item.layer for item in nodes.read(bundle.read("decode.onnx"))}
     for entry in (one, more):
-        assert all(item["seconds"] > 0 and item["operators"] and item["name"] for item in entry["layers"])
+        assert all(item["seconds"] >= 0 and item["operators"] and item["name"] for item in entry["layers"])
         assert {item["layer"] for item in entry["layers"]} <= known
         heavy = {item["layer"] for item in entry["layers"] if set(item["operators"]) & {"Conv", "Gemm", "FusedGemm"}}
         assert len(heavy) > 1 and "input" not in heavy
         grouped = layers.by_layer(entry["layers"])
         assert sum(seconds for _, seconds in grouped) == pytest.approx(sum(item["seconds"] for item in entry["layers"]))
         assert len({name for name, _ in grouped}) == len(grouped)
+    assert family != "realnvp" or sum(item["seconds"] for item in more["layers"]) > 0  # of less, 1.10 may tell 0 us
 
 
 def event(name, operator, duration):

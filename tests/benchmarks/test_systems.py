@@ -36,7 +36,7 @@ def test_trt_in_every_form_is_timed_by_host_and_device(plug, built, version):
     for item in run.results:
         assert item.case.precision == "fp32" and item.note == "" and item.largest_difference <= 1e-4
         assert [len(part) for part in item.device_rounds] == [len(part) for part in item.rounds]
-        assert item.device_seconds.max() < 1
+        assert item.device_seconds.min() > 0
     told = {(entry["system"], entry["batch"]): entry["layers"] for entry in run.layers}
     assert set(told) == {("trt", 1), ("trt", 2)}
     seconds = [item["seconds"] for item in told["trt", 1]]
