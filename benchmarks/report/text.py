@@ -1,6 +1,6 @@
 """A run as a table for the terminal."""
 
-from .results import ratio
+from ..results import ratio
 
 COLUMNS = "  {:>5}  {:<8} {:>11} {:>11} {:>11} {:>11}  {:<26} {}"
 
