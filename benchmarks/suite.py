@@ -109,7 +109,7 @@ def run(bundle, systems, batches, graph="decode", threads=1, rounds=20, burst_s=
         differences = verify(engines, bundle)
         precisions = {name: engine.precision for name, engine in engines.items()}
     for (name, batch), seconds in timed.items():
-        case = Case(name, precisions[name], batch, threads)
+        case = Case("single" if batch == 1 else "batch", name, precisions[name], batch, threads)
         results.append(Result(case, seconds, differences[name], UNCHECKED.get(name, "")))
     settings = {"rounds": rounds, "burst_s": burst_s, "threads": threads, "seed": seed}
     return Run(started, machine, about(bundle, graph), settings, tuple(results))

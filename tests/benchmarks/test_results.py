@@ -19,7 +19,7 @@ STORED = """{
 
 
 def case(system="ort", batch=1):
-    return Case(system, "fp32", batch, 1)
+    return Case("single" if batch == 1 else "batch", system, "fp32", batch, 1)
 
 
 def result(rounds, system="ort", batch=1):
@@ -27,15 +27,30 @@ def result(rounds, system="ort", batch=1):
 
 
 def a_run(seed=0):
-    """A run with seconds that have no short decimal form."""
+    """A run with all there can be, and seconds that have no short decimal form."""
     random = np.random.RandomState(seed)
+
+    def rounds():
+        return tuple(tuple(random.uniform(1e-5, 1e-3, 4).tolist()) for _ in range(3))
+
     results = tuple(
-        Result(case(system, batch), tuple(tuple(random.uniform(1e-5, 1e-3, 4).tolist()) for _ in range(3)), gap, note)
+        Result(case(system, batch), rounds(), gap, note)
         for system, batch, gap, note in (("eager", 1, 0.0, ""), ("ort", 1, 1 / 3e7, ""), ("masked", 8, None, "\u2260 "))
     )
-    machine = {"processor": "a b", "cores": 2, "memory_bytes": 8 << 30}
-    bundle = {"family": "cvae", "graph": "decode", "path": "x", "sha256": "0", "nodes": 1, "macs": 2}
-    return Run("2024-01-01T00:00:00Z", machine, bundle, {"threads": 1, "burst_s": 0.1}, results)
+    full = Result(
+        Case("overlapped", "trt", "fp16", 8, 1), rounds(), 0.01, "", rounds(), {"queries": [4, 4], "wall_s": [0.1, 0.3]},
+        {"within_2": 0.999, "largest": 2.5}, {"process_bytes": 1 << 28, "device_bytes": None}, 0.0123,
+    )  # fmt: skip
+    return Run(
+        "2024-01-01T00:00:00Z", {"processor": "a b", "cores": 2, "memory_bytes": 8 << 30},
+        {"family": "cvae", "graph": "decode", "path": "x", "sha256": "0", "nodes": 1, "macs": 2, "quality": {"fid": 9.5}},
+        {"threads": 1, "burst_s": 0.1, "scenarios": ["single"]}, (*results, full), "2024-01-01T00:01:00Z",
+        {"numpy": "1.13.3"}, {"load": [0.5, 0.25, 0.125]}, {"throttled": ["gpu"]},
+        {"interval_s": 0.05, "rails": ["VDD_IN"], "total": "VDD_IN", "idle_w": {"VDD_IN": 2.5}, "samples": [[0.1, 3.25]]},
+        {"interval_s": 0.05, "names": ["gpu"], "samples": [[0.1, 1300500000]]},
+        ({"system": "ort", "batch": 1, "layers": [{"name": "conv", "operators": ["Conv"], "layer": "a", "seconds": 1e-4}]},),
+        ({"what": "clocks are not locked", "advice": "sudo jetson_clocks"},),
+    )  # fmt: skip
 
 
 def test_seconds_are_all_raw_seconds_in_order():
@@ -136,7 +151,35 @@ def test_a_file_of_format_1_can_be_read(tmp_path):
     run = load(str(tmp_path / "run.json"))
     assert run.started == "2024-05-06T07:08:09Z" and run.machine["board"] == "quill"
     assert run.bundle["graph"] == "decode" and run.settings["burst_s"] == 0.1
+    assert (run.versions, run.before, run.after, run.power, run.layers, run.warnings) == ({}, {}, {}, None, (), ())
     assert run.results == (Result(case("ort", 8), ((0.004, 0.002), (0.003,)), None, "kept"),)
+
+
+def test_a_file_that_the_first_latentjet_wrote_can_be_read():
+    """results/format-1.json is the output of `latentjet bench run fashion-cvae` of version 0.1.0, on an EPYC."""
+    run = load(os.path.join(os.path.dirname(os.path.abspath(__file__)), "results", "format-1.json"))
+    cases = [Case(scenario, system, "fp32", batch, 1) for scenario, batch in (("single", 1), ("batch", 8))
+             for system in ("eager", "ort")]  # fmt: skip
+    assert [item.case for item in run.results] == cases
+    assert all(len(item.rounds) == 3 and item.device_rounds is None for item in run.results)
+    assert run.versions["onnxruntime"] == "1.32.0" and not {"torch", "numpy", "load"} & set(run.machine)
+    assert run.machine["processor"] == "AMD EPYC" and len(run.before["load"]) == 1
+    assert run.baseline(run.results[1]) is run.results[0]
+    assert ratio(run.results[1], run.results[0]).median > 1
+
+
+def test_what_an_old_file_tells_of_clocks_and_governor_is_kept(tmp_path):
+    content = json.loads(STORED)
+    content["machine"].update(governor="schedutil", gpu_clock_hz=1300500000, load="0.5")
+    (tmp_path / "run.json").write_text(json.dumps(content))
+    run = load(str(tmp_path / "run.json"))
+    assert run.before == {"governor": "schedutil", "load": [0.5], "clocks_hz": {"gpu": {"now": 1300500000}}}
+    assert run.machine == {"board": "quill", "cores": 6}
+
+
+def test_throughput_of_overlapped_queries_is_that_of_the_wall_clock():
+    """Four queries of 8 in 0.1 s, four in 0.3 s: 64 images in 0.4 s, whatever each took by itself."""
+    assert a_run().results[-1].samples_per_s == pytest.approx(160)
 
 
 def test_a_missing_file_is_named(tmp_path, sentence):
@@ -146,9 +189,9 @@ def test_a_missing_file_is_named(tmp_path, sentence):
 
 
 def test_a_newer_format_asks_for_an_upgrade(tmp_path, sentence):
-    (tmp_path / "run.json").write_text('{"kind": "latentjet benchmark", "format": 2}')
+    (tmp_path / "run.json").write_text('{"kind": "latentjet benchmark", "format": 3}')
     text = sentence(InputError, load, str(tmp_path / "run.json"))
-    assert "has format 2, this latentjet reads 1: upgrade it" in text
+    assert "has format 3, this latentjet reads 1 and 2: upgrade it" in text
 
 
 SPOILED = {
@@ -168,13 +211,24 @@ SPOILED = {
     "no seconds": lambda content: content["results"][0].pop("seconds"),
     "seconds are a number": lambda content: content["results"][0].update(seconds=3),
     "a second is a word": lambda content: content["results"][0].update(seconds=[[1.0, "fast"]]),
+    "before is a list": lambda content: content.update(before=[1]),
+    "figures are a list": lambda content: content["results"][0].update(figures=[1]),
+    "queries are missing": lambda content: content["results"][0]["case"].update(scenario="overlapped"),
+    "warnings are words": lambda content: content.update(warnings=["hot"]),
+    "layers without system": lambda content: content.update(layers=[{"batch": 1, "layers": []}]),
     "a round is a word": lambda content: content["results"][0].update(seconds=["fast"]),
 }
+
+
+NEW = ("before is a list", "figures are a list", "queries are missing", "warnings are words", "layers without system")
 
 
 @pytest.mark.parametrize("what", sorted(SPOILED))
 def test_what_is_no_benchmark_is_refused(tmp_path, what, sentence):
     content = json.loads(STORED)
+    if what in NEW:
+        save(a_run(), str(tmp_path / "run.json"))
+        content = json.loads((tmp_path / "run.json").read_text())
     SPOILED[what](content)
     (tmp_path / "run.json").write_text(json.dumps(content))
     assert "run.json is no result of latentjet bench" in sentence(InputError, load, str(tmp_path / "run.json"))
@@ -193,6 +247,16 @@ def test_seconds_that_cannot_be_are_refused(tmp_path, seconds, sentence):
     (tmp_path / "run.json").write_text(json.dumps(content))
     text = sentence(InputError, load, str(tmp_path / "run.json"))
     assert "case ort, batch 8, has no valid seconds" in text
+
+
+@pytest.mark.parametrize("device", [[[1.0, 2.0]], [[1.0], [2.0, 3.0]], [[0.0, 1.0], [1.0]], []])
+def test_device_seconds_of_another_shape_are_refused(tmp_path, device, sentence):
+    content = json.loads(STORED)
+    content["format"] = 2
+    content["results"][0]["case"]["scenario"] = "batch"
+    content["results"][0]["device_seconds"] = device
+    (tmp_path / "run.json").write_text(json.dumps(content))
+    assert "has no valid seconds" in sentence(InputError, load, str(tmp_path / "run.json"))
 
 
 @pytest.mark.parametrize("name", ["none/run.json", "file/run.json"])

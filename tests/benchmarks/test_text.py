@@ -6,7 +6,7 @@ from latentjet.benchmarks.results import Case, Result, Run
 
 def measured(system, batch, milliseconds, note=""):
     rounds = tuple(tuple(value / 1e3 for value in milliseconds) for _ in range(4))
-    return Result(Case(system, "fp32", batch, 1), rounds, 1e-7, note)
+    return Result(Case("single" if batch == 1 else "batch", system, "fp32", batch, 1), rounds, 1e-7, note)
 
 
 def a_run(*results, **machine):
