@@ -6,7 +6,9 @@ import sys
 from ..runtime import files
 from ..runtime.bundle import Bundle
 from ..runtime.errors import LatentjetError
-from . import report, results, suite
+from . import compare_command, report, results, suite
+from .report import command as report_command
+from .report import show_command
 
 
 def integers(text):
@@ -49,12 +51,6 @@ def run_run(args):
     return 0
 
 
-def run_show(args):
-    for path in args.results:
-        print(report.table(results.load(path)))
-    return 0
-
-
 def make_parser():
     parser = argparse.ArgumentParser(prog="latentjet bench", description="Latency and throughput, side by side.")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
@@ -75,9 +71,9 @@ def make_parser():
     command.add_argument("--out", metavar="JSON", help="keep the raw seconds and the machine here")
     command.add_argument("--overwrite", action="store_true", help="replace --out if it exists")
     command.set_defaults(run=run_run)
-    command = commands.add_parser("show", help="the table of results kept earlier")
-    command.add_argument("results", nargs="+", metavar="JSON")
-    command.set_defaults(run=run_show)
+    show_command.add(commands)
+    compare_command.add(commands)
+    report_command.add(commands)
     return parser
 
 

@@ -5,7 +5,7 @@ import sys
 
 from . import results, unlike
 from .compare import compare, verdict
-from .report.names import label, place
+from .report.names import label, order, place
 
 REGRESSION = 3
 COLUMNS = "  {:<10} {:>5}  {:<20} {:>12} {:>12}  {:<24} {}"
@@ -74,7 +74,7 @@ def lines(args, one, other, found, verdicts):
              for item in unlike.differences(one, other)]  # fmt: skip
     text += ["changed: {}".format(item) for item in unlike.changed(one.versions, other.versions)]
     text += ["", COLUMNS.format("scenario", "batch", "system", "A, median ms", "B, median ms", "B's time over A's", "")]
-    ordered = sorted(zip(found.pairs, verdicts), key=lambda item: (item[0].case.scenario, item[0].case.batch))
+    ordered = sorted(zip(found.pairs, verdicts), key=lambda item: order(item[0].case))
     text += [row(pair, word) for pair, word in ordered]
     for name, cases in (("A", found.gone), ("B", found.new)):
         text += ["only in {}: {}, batch {}, {}".format(name, label(case), case.batch, case.scenario) for case in cases]

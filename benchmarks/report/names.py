@@ -19,6 +19,7 @@ SYSTEMS = {
     "model": "Model.decode on ONNX Runtime",
     "masked": "a conventional masked Real NVP in eager PyTorch",
 }
+SCENARIOS = ("single", "batch", "overlapped", "paced", "cold")
 FAMILIES = ("eager", "torch", "ort", "trt", "other")
 NOT_DEPLOYED = ("replay", "bare", "model", "masked")
 
@@ -43,6 +44,11 @@ def family(system):
     if system in ("torchscript", "compile"):
         return "torch"
     return next((name for name in ("ort", "trt") if system.split("-")[0] == name), "other")
+
+
+def order(case):
+    """Case -> what to sort by: the scenarios as a reader meets them, then the batch size."""
+    return SCENARIOS.index(case.scenario) if case.scenario in SCENARIOS else len(SCENARIOS), case.scenario, case.batch
 
 
 def deployed(case):

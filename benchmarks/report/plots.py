@@ -1,0 +1,251 @@
+"""The pictures of a report, by matplotlib. Each kind is a function (axes, data) that a Picture names."""
+
+import io
+import math
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
+
+from .colours import SERIES, light
+from .names import short
+
+WIDTH_IN = 4.7
+STYLE = {
+    "svg.fonttype": "none",  # words stay words: they can be read aloud, searched, and take the reader's font
+    "font.size": 9.5,
+    "font.family": "sans-serif",
+    "axes.edgecolor": light("rule"),
+    "axes.labelcolor": light("muted"),
+    "axes.facecolor": light("paper"),
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "text.color": light("ink"),
+    "xtick.color": light("muted"),
+    "ytick.color": light("ink"),
+    "xtick.labelsize": 8.5,
+    "ytick.labelsize": 9,
+    "grid.color": light("rule"),
+    "grid.linewidth": 0.6,
+    "figure.facecolor": light("paper"),
+    "savefig.facecolor": light("paper"),
+    "lines.linewidth": 1.6,
+}
+
+
+def draw_svg(picture):
+    """Picture -> SVG text, the same for the same picture."""
+    with matplotlib.rc_context(dict(STYLE, **{"svg.hashsalt": picture.name})):
+        figure = Figure(figsize=(WIDTH_IN, height_in(picture)), constrained_layout=True)
+        KINDS[picture.kind](figure.subplots(), picture.data)
+        buffer = io.StringIO()
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    return buffer.getvalue()
+
+
+def draw_png(pictures, title, columns=2, dpi=130):
+    """Pictures -> bytes of one PNG, side by side below a title."""
+    lines = [pictures[start : start + columns] for start in range(0, len(pictures), columns)]
+    heights = [max(height_in(picture) for picture in line) + 0.35 for line in lines]
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(columns * (WIDTH_IN + 0.3), sum(heights) + 0.6), constrained_layout=True)
+        figure.suptitle(plain(title), fontsize=12, wrap=True)
+        grid = figure.add_gridspec(len(lines), columns, height_ratios=heights)
+        for row, line in enumerate(lines):
+            for column, picture in enumerate(line):
+                axes = figure.add_subplot(grid[row, column])
+                KINDS[picture.kind](axes, picture.data)
+                axes.set_title(plain(picture.title), fontsize=10, loc="left", color=light("muted"))
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": "latentjet"})
+    return buffer.getvalue()
+
+
+def height_in(picture):
+    """Inches: by rows where there are rows."""
+    rows = picture.data.get("rows")
+    return 2.9 if rows is None else 0.85 + 0.3 * max(len(rows), 1) + 0.25 * bool(picture.data.get("parts"))
+
+
+def plain(text):
+    """A text that matplotlib shows as it is: no dollar opens a formula, and no leading underscore hides it."""
+    return str(text).replace("\\", "\u29f5").replace("$", r"\$")
+
+
+def number(value, _=None):
+    return short(value, 2 if value < 10 else 3).rstrip() if value else "0"
+
+
+def tick(value, _=None):
+    """A tick's number without trailing zeros."""
+    return "{:,.6g}".format(value)
+
+
+def scale(axes, name, low, high):
+    """Make one axis ("x" or "y") logarithmic with plain numbers where the values span much, else linear."""
+    axis = getattr(axes, name + "axis")
+    if low > 0 and high > 5 * low:
+        getattr(axes, "set_{}scale".format(name))("log")
+        wide = high > 300 * low
+        axis.set_major_locator(LogLocator(subs=(1,) if wide else (1, 2, 5), numticks=12))
+        axis.set_minor_locator(NullLocator())
+        axis.set_minor_formatter(NullFormatter())
+    else:
+        axis.set_major_locator(MaxNLocator(5))
+    axis.set_major_formatter(FuncFormatter(tick))
+
+
+def name_rows(axes, labels):
+    """One row of the picture each, the first on top."""
+    axes.set_yticks(range(len(labels)))
+    axes.set_yticklabels([plain(label) for label in labels])
+    axes.set_ylim(len(labels) - 0.5, -0.5)
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+
+
+def spread(axes, data):
+    """rows [{label, family, values}], xlabel: how single calls were spread. Line p1 to p99, bar the middle half."""
+    percents = (1, 25, 50, 75, 99)
+    found = [np.percentile(row["values"], percents) for row in data["rows"]]
+    low, high = min(item[0] for item in found), max(item[-1] for item in found)
+    high = max([high] + [row["p90"] for row in data["rows"]])
+    scale(axes, "x", low, high)
+    for place, (row, item) in enumerate(zip(data["rows"], found)):
+        colour = light(row["family"])
+        axes.plot(*strokes(row["values"], place), color=colour, alpha=0.5, linewidth=0.6)
+        axes.plot([item[0], item[4]], [place, place], color=colour, linewidth=1.4, solid_capstyle="butt")
+        axes.plot([item[1], item[3]], [place, place], color=colour, linewidth=8, solid_capstyle="butt")
+        axes.plot(item[2], place, "o", color=light("paper"), markeredgecolor=light("ink"), markersize=5)
+        axes.plot(row["p90"], place, "D", color=light("ink"), markersize=3.6)
+    room = 1.06 if axes.get_xscale() == "log" else None
+    margin = 0.06 * (high - low) or 0.02 * high
+    axes.set_xlim(*((low / room, high * room) if room else (low - margin, high + margin)))
+    name_rows(axes, [row["label"] for row in data["rows"]])
+    axes.set_xlabel(data["xlabel"])
+    axes.grid(axis="x")
+
+
+def strokes(values, place, most=150):
+    """Values -> x and y of one line that is a short stroke for each of them, or for so many of their percentiles."""
+    values = np.percentile(values, np.linspace(0, 100, most)) if len(values) > most else np.asarray(values)
+    xs = np.stack([values, values, np.full(len(values), np.nan)], 1).ravel()
+    return xs, np.tile([place + 0.22, place + 0.4, np.nan], len(values))
+
+
+def intervals(axes, data):
+    """rows [{label, family, middle, low, high}], xlabel, line (where nothing differs): points with their intervals."""
+    low = min([data["line"]] + [row["low"] for row in data["rows"]])
+    high = max([data["line"]] + [row["high"] for row in data["rows"]])
+    scale(axes, "x", low, high)
+    axes.axvline(data["line"], color=light("ink"), linewidth=0.9)
+    for place, row in enumerate(data["rows"]):
+        colour = light(row["family"])
+        axes.plot([row["low"], row["high"]], [place, place], color=colour, linewidth=5, alpha=0.45, solid_capstyle="butt")
+        axes.plot(row["middle"], place, "o", color=colour, markersize=5)
+        axes.annotate(
+            number(row["middle"]), (row["high"], place), (6, 0), textcoords="offset points", va="center", fontsize=8.5
+        )
+    room = 1.35 if axes.get_xscale() == "log" else None
+    margin = 0.18 * (high - low) or 0.1
+    axes.set_xlim(*((low / 1.08, high * room) if room else (low - 0.3 * margin, high + margin)))
+    name_rows(axes, [row["label"] for row in data["rows"]])
+    axes.set_xlabel(data["xlabel"])
+    axes.grid(axis="x")
+
+
+def lines(axes, data):
+    """series [{label, family, x, y}], xlabel, ylabel, x_doubles (batch sizes): named at their right end."""
+    values = [value for series in data["series"] for value in series["y"] if math.isfinite(value)]
+    scale(axes, "y", min(values), max(values)) if data.get("x_doubles") else axes.yaxis.set_major_locator(MaxNLocator(5))
+    ends = []
+    for place, series in enumerate(data["series"]):
+        colour = light(series.get("family") or SERIES[place % len(SERIES)])
+        style = ("-", "--", ":", "-.")[series.get("style", place // len(SERIES) if not series.get("family") else 0) % 4]
+        mark = "o" if len(series["x"]) < 40 else ""
+        axes.plot(series["x"], series["y"], style, marker=mark, markersize=3.5, color=colour)
+        ends.append((series["x"][-1], series["y"][-1], series["label"], colour))
+    if data.get("x_doubles"):
+        axes.set_xscale("log", base=2)
+        ticks = sorted(set(value for series in data["series"] for value in series["x"]))
+        axes.xaxis.set_major_locator(FixedLocator(ticks))
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.xaxis.set_major_formatter(FuncFormatter(tick))
+    elif min(values) >= 0:
+        axes.set_ylim(0, max(values) * 1.08 or 1)
+    axes.set_xlabel(data["xlabel"])
+    axes.set_ylabel(data["ylabel"])
+    axes.grid()
+    name_ends(axes, ends)
+
+
+def name_ends(axes, ends, gap=0.075):
+    """Labels on the right, at the height where their lines end, pushed apart where they would touch."""
+    axes.get_xlim(), axes.get_ylim()  # settles them before they are asked where things lie
+    to_share = axes.transData + axes.transAxes.inverted()
+    heights = sorted((to_share.transform((x, y))[1], label, colour) for x, y, label, colour in ends)
+    places = []
+    for height, _, _ in heights:
+        places.append(max(height, places[-1] + gap) if places else height)
+    over = max(places[-1] - 1.0, 0)
+    for index in range(len(places) - 1, -1, -1):
+        limit = 1.0 - gap * (len(places) - 1 - index)
+        places[index] = min(places[index], limit) if over else places[index]
+    for place, (_, label, colour) in zip(places, heights):
+        axes.annotate(
+            plain(label), (1, place), (5, 0), xycoords="axes fraction", textcoords="offset points", va="center",
+            fontsize=8.5, color=colour, annotation_clip=False,
+        )  # fmt: skip
+
+
+def stacked(axes, data):
+    """rows [{label, values}], parts [names], xlabel: bars of parts that follow each other in time."""
+    for place, row in enumerate(data["rows"]):
+        left = 0.0
+        for part, value in enumerate(row["values"]):
+            colour = light(SERIES[part % len(SERIES)])
+            axes.barh(place, value, left=left, height=0.55, color=colour, edgecolor=light("paper"), linewidth=0.8)
+            left += value
+        axes.annotate(number(left), (left, place), (4, 0), textcoords="offset points", va="center", fontsize=8.5)
+    top = max(sum(row["values"]) for row in data["rows"])
+    axes.set_xlim(0, 1.15 * top)
+    name_rows(axes, [row["label"] for row in data["rows"]])
+    if data["parts"]:
+        name_parts(axes, data)
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.xaxis.set_major_formatter(FuncFormatter(tick))
+    axes.set_xlabel(data["xlabel"])
+    axes.grid(axis="x")
+
+
+def name_parts(axes, data):
+    """The legend of stacked bars, above them."""
+    handles = [axes.barh(-9, 0, color=light(SERIES[part % len(SERIES)])) for part in range(len(data["parts"]))]
+    axes.set_ylim(len(data["rows"]) - 0.5, -0.5)
+    axes.legend(
+        handles, [plain(name) for name in data["parts"]], loc="lower left", bbox_to_anchor=(0, 1), frameon=False,
+        ncol=min(len(handles), 4), fontsize=8.5, handlelength=0.9, handletextpad=0.4, columnspacing=1.1, borderpad=0.1,
+    )  # fmt: skip
+
+
+def scatter(axes, data):
+    """points [{label, family, x, y}], xlabel, ylabel: each named."""
+    xs, ys = [[point[name] for point in data["points"]] for name in "xy"]
+    scale(axes, "x", min(xs), max(xs))
+    scale(axes, "y", min(ys), max(ys))
+    axes.margins(0.18)
+    for point in data["points"]:
+        axes.plot(point["x"], point["y"], "o", color=light(point["family"]), markersize=7)
+        axes.annotate(
+            plain(point["label"]), (point["x"], point["y"]), (7, 5), textcoords="offset points", fontsize=8.5
+        )
+    axes.set_xlabel(data["xlabel"])
+    axes.set_ylabel(data["ylabel"])
+    axes.grid()
+
+
+KINDS = {
+    "spread": spread, "intervals": intervals, "lines": lines, "stacked": stacked, "scatter": scatter,
+}  # fmt: skip
