@@ -55,9 +55,9 @@ def run(args):
 
 
 def picture(run, predictions):
-    """Run -> PNG of all its plots, the headline above."""
+    """Run -> PNG of the first plot of each section, the headline above."""
     plots = needing("plots", "matplotlib")
-    found = [item for section in sections(run, predictions) for item in section.pictures]
+    found = [section.pictures[0] for section in sections(run, predictions) if section.pictures]
     if not found:
         raise InputError("nothing in this run can be drawn: it has no timed calls")
     return plots.draw_png(found, headline.sentence(run))

@@ -64,7 +64,7 @@ def of_scenarios(run):
     paced = [item for item in run.results if item.case.scenario == "paced" and "missed" in item.figures and deployed(item.case)]
     if paced:
         item = min(paced, key=lambda item: (count(item.figures["missed"]) / float(calls(item)), item.median_s))
-        at = " at {} Hz".format(short(item.figures["rate_hz"])) if item.figures.get("rate_hz") else ""
+        at = " at {:.6g} Hz".format(item.figures["rate_hz"]) if item.figures.get("rate_hz") else ""
         missed = "{} of {:,}".format(count(item.figures["missed"]), calls(item))
         tiles.append((missed, "deadlines missed{}, {}".format(at, words(item.case))))
     joules = [item for item in run.results if item.energy_j_per_image is not None and deployed(item.case)]

@@ -1,5 +1,7 @@
 """Latency: how calls were spread, how they stand beside eager PyTorch, and what larger batches gain."""
 
+import numpy as np
+
 from ..results import ratio
 from .names import bundle, family, interval, label, seconds, short
 from .parts import Picture, Section, Table
@@ -10,10 +12,11 @@ HOW = {
     "overlapped": "calls overlapped as trtexec does",
     "batch": "whole batches, one after the other",
 }
-SPREAD = (
-    "Thin line: 1st to 99th percentile of the calls; bar: their middle half; circle: median; diamond: p90; strokes: single "
-    "calls, outliers beyond the axis left out."
-)
+LEAD = [
+    "Left, how long a call takes: the bar ends at the median, its line at the 99th percentile, the diamond is p90. Right, how "
+    "calls were spread, each system's over its own median: bar, their middle half; line, 1st to 99th percentile; circle, "
+    "median; diamond, p90; strokes, single calls."
+]
 
 
 def timed(run):
@@ -26,8 +29,12 @@ def grouped(results):
     """Results -> [((scenario, batch, threads), results of it)], in their order."""
     groups = {}
     for result in results:
-        groups.setdefault((result.case.scenario, result.case.batch, result.case.threads), []).append(result)
+        groups.setdefault(key_of(result.case), []).append(result)
     return list(groups.items())
+
+
+def key_of(case):
+    return case.scenario, case.batch, case.threads
 
 
 def heading(run, scenario, batch, threads):
@@ -50,16 +57,15 @@ def section(run):
     groups = grouped(timed(run))
     if not groups:
         return None
-    return Section(
-        "latency", "Latency", [SPREAD],
-        [spread(run, key, results) for key, results in groups], [table(run)],
-    )  # fmt: skip
+    pictures = [picture for key, results in groups for picture in (bars(run, key, results), spread(run, key, results))]
+    return Section("latency", "Latency", LEAD, pictures, [table(run)])
 
 
-def spread(run, key, results):
+def bars(run, key, results):
+    """How long a call takes, absolutely."""
     rows = [
-        {"label": label(item.case), "family": family(item.case.system), "values": [1e3 * value for value in item.seconds],
-         "p90": 1e3 * item.percentile_s(90)}
+        {"label": label(item.case), "family": family(item.case.system), "median": 1e3 * item.median_s,
+         "p90": 1e3 * item.percentile_s(90), "p99": 1e3 * item.percentile_s(99)}
         for item in results
     ]  # fmt: skip
     best = results[-1]
@@ -69,37 +75,45 @@ def spread(run, key, results):
     )  # fmt: skip
     title = "Latency, {}".format(heading(run, *key))
     data = {"rows": rows, "xlabel": "milliseconds a call"}
-    return Picture("latency-{}-{}-{}".format(*key), title, alt, "spread", data, HOW[key[0]])
+    return Picture("latency-{}-{}-{}".format(*key), title, alt, "bars", data, HOW[key[0]])
+
+
+def spread(run, key, results):
+    """How calls were spread around their system's median."""
+    rows = [
+        {"label": label(item.case), "family": family(item.case.system), "values": list(item.seconds / item.median_s),
+         "p90": item.percentile_s(90) / item.median_s}
+        for item in results
+    ]  # fmt: skip
+    told = "; ".join("{} p99 {}, slowest {}".format(
+        label(item.case), short(item.percentile_s(99) / item.median_s), short(max(item.seconds) / item.median_s))
+        for item in results)  # fmt: skip
+    title = "Spread, {}".format(heading(run, *key))
+    alt = "{}: calls over their system's median: {}.".format(title, told)
+    data = {"rows": rows, "xlabel": "time of a call / its system's median"}
+    return Picture("spread-{}-{}-{}".format(*key), title, alt, "spread", data, "calls over their system's median")
 
 
 def table(run):
     results = timed(run)
     device = any(item.device_rounds is not None for item in results)
-    scenarios = len(set(item.case.scenario for item in results) - {"single", "batch"}) > 0
-    head = ["batch", "system"] + (["scenario"] if scenarios else [])
-    words = len(head)
-    head += ["calls", "median ms", "p90 ms", "p99 ms", "slowest ms"] + (["device, median ms"] if device else [])
-    head += ["images/s", "times as fast as eager (95 %)"]
+    head = ["system", "batch", "median ms", "p90 ms", "p99 ms", "slowest ms"] + (["device, median ms"] if device else [])
+    head += ["calls", "images/s", "times as fast as eager (95 %)"]
     rows = []
     for item in results:
         beside = beside_eager(run, item)
-        cells = [str(item.case.batch), label(item.case)] + ([item.case.scenario] if scenarios else [])
-        cells += ["{:,}".format(len(item.seconds)), milli(item.median_s), milli(item.percentile_s(90))]
-        cells += [milli(item.percentile_s(99)), milli(max(item.seconds))]
+        cells = [label(item.case), heading(run, *key_of(item.case)).replace("batch ", "")]
+        cells += [milli(item.median_s)] + [milli(item.percentile_s(percent)) for percent in (90, 99, 100)]
         if device:
-            cells += ["" if item.device_rounds is None else milli(percentile_50(item.device_seconds))]
-        rows.append(cells + [short(item.samples_per_s), "" if beside is None else interval(beside)])
-    return Table("Latency of {} '{}' by batch size and system".format(bundle(run), run.bundle["graph"]), head, rows, words)
+            cells += ["" if item.device_rounds is None else milli(np.median(item.device_seconds))]
+        cells += ["{:,}".format(len(item.seconds)), short(item.samples_per_s)]
+        rows.append(cells + ["" if beside is None else interval(beside)])
+    return Table("Latency of {} '{}' by batch size and system".format(bundle(run), run.bundle["graph"]), head, rows, 2)
 
 
 def milli(value):
     """Seconds -> milliseconds as text, with four digits that count."""
     return short(1e3 * value, 4)
-
-
-def percentile_50(values):
-    ordered = sorted(values)
-    return 0.5 * (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2])
 
 
 def ratios(run):

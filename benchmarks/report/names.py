@@ -116,5 +116,6 @@ def share(part, digits=3):
 
 
 def interval(found):
-    """Ratio -> "3.40 (3.32 to 3.48)" """
-    return "{} ({} to {})".format(*[short(value) for value in found])
+    """Ratio -> "3.40 (3.32 to 3.48)": as many decimals as its low end needs."""
+    places = len(short(found.low).partition(".")[2])
+    return "{:,.{places}f} ({:,.{places}f} to {:,.{places}f})".format(*found, places=places)

@@ -1,6 +1,7 @@
 """The page: one HTML file that needs nothing else, neither network nor script. The only file that imports jinja2."""
 
 import os
+import re
 
 import jinja2
 from markupsafe import Markup, escape
@@ -18,6 +19,7 @@ def page(runs, predictions=()):
     environment = jinja2.Environment(
         loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    environment.filters["together"] = together
     return environment.get_template("page.html").render(content(runs, predictions))
 
 
@@ -38,6 +40,11 @@ def content(runs, predictions):
         "draw": draw,
         "id": svg.identifier,
     }
+
+
+def together(text):
+    """A text in which no line breaks between a number and its unit."""
+    return re.sub(r"(?<=\d) (?=(?:[m\u00b5]?s|%)(?:\W|$))", "\u00a0", text)
 
 
 def draw(picture, key):

@@ -2,19 +2,22 @@
 
 import io
 import math
+import textwrap
 
 import matplotlib
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.image import imsave
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 from .colours import SERIES, light
 from .names import short
 
-WIDTH_IN = 4.7
+WIDTH_IN = 4.5
 STYLE = {
     "svg.fonttype": "none",  # words stay words: they can be read aloud, searched, and take the reader's font
-    "font.size": 9.5,
+    "font.size": 10,
     "font.family": "sans-serif",
     "axes.edgecolor": light("rule"),
     "axes.labelcolor": light("muted"),
@@ -25,8 +28,8 @@ STYLE = {
     "text.color": light("ink"),
     "xtick.color": light("muted"),
     "ytick.color": light("ink"),
-    "xtick.labelsize": 8.5,
-    "ytick.labelsize": 9,
+    "xtick.labelsize": 9,
+    "ytick.labelsize": 9.5,
     "grid.color": light("rule"),
     "grid.linewidth": 0.6,
     "figure.facecolor": light("paper"),
@@ -45,22 +48,53 @@ def draw_svg(picture):
     return buffer.getvalue()
 
 
-def draw_png(pictures, title, columns=2, dpi=130):
-    """Pictures -> bytes of one PNG, side by side below a title."""
-    lines = [pictures[start : start + columns] for start in range(0, len(pictures), columns)]
-    heights = [max(height_in(picture) for picture in line) + 0.35 for line in lines]
+def draw_png(pictures, title, dpi=130):
+    """Pictures -> bytes of one PNG: two columns of them below a title."""
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(columns * (WIDTH_IN + 0.3), sum(heights) + 0.6), constrained_layout=True)
-        figure.suptitle(plain(title), fontsize=12, wrap=True)
-        grid = figure.add_gridspec(len(lines), columns, height_ratios=heights)
-        for row, line in enumerate(lines):
-            for column, picture in enumerate(line):
-                axes = figure.add_subplot(grid[row, column])
-                KINDS[picture.kind](axes, picture.data)
-                axes.set_title(plain(picture.title), fontsize=10, loc="left", color=light("muted"))
+        drawn = [as_pixels(picture, dpi) for picture in pictures]
+        columns = [[], []] if len(drawn) > 1 else [[]]
+        for pixels in drawn:
+            min(columns, key=lambda column: sum(map(len, column))).append(pixels)
+        below = [np.concatenate(column) for column in columns]
+        height = max(map(len, below))
+        below = np.concatenate([padded(column, height) for column in below], axis=1)
+        whole = np.concatenate([headed(title, below.shape[1], dpi), below])
         buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": "latentjet"})
+        imsave(buffer, whole, format="png", metadata={"Software": "latentjet"})
     return buffer.getvalue()
+
+
+def as_pixels(picture, dpi):
+    """Picture -> its plot with its title, uint8 (H, W, 4)."""
+    figure = Figure(figsize=(WIDTH_IN, height_in(picture) + 0.45), dpi=dpi, constrained_layout=True)
+    figure.suptitle(plain(picture.title), x=0.03, ha="left", fontsize=11)
+    KINDS[picture.kind](figure.subplots(), picture.data)
+    return pixels_of(figure)
+
+
+def headed(title, width, dpi):
+    """A title, wrapped -> uint8 (H, width, 4)."""
+    words = textwrap.wrap(title, int(width / dpi * 9.5))
+    figure = Figure(figsize=(width / float(dpi), 0.3 + 0.22 * len(words)), dpi=dpi)
+    figure.text(0.015, 0.5, plain("\n".join(words)), va="center", fontsize=12.5, linespacing=1.3)
+    pixels = pixels_of(figure)
+    return padded(pixels[:, :width], len(pixels), width)
+
+
+def pixels_of(figure):
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.array(canvas.buffer_rgba())
+
+
+def padded(pixels, height, width=0):
+    """Pixels with paper below them and on their right, to that size at least."""
+    lack = [(0, max(height - pixels.shape[0], 0)), (0, max(width - pixels.shape[1], 0)), (0, 0)]
+    paper = [int(light("paper")[place : place + 2], 16) for place in (1, 3, 5)] + [255]
+    grown = np.pad(pixels, lack, mode="constant", constant_values=255)
+    grown[pixels.shape[0] :] = paper
+    grown[:, pixels.shape[1] :] = paper
+    return grown
 
 
 def height_in(picture):
@@ -74,8 +108,9 @@ def plain(text):
     return str(text).replace("\\", "\u29f5").replace("$", r"\$")
 
 
-def number(value, _=None):
-    return short(value, 2 if value < 10 else 3).rstrip() if value else "0"
+def number(value):
+    """A number beside its mark, with three digits that count."""
+    return short(value)
 
 
 def tick(value, _=None):
@@ -106,8 +141,27 @@ def name_rows(axes, labels):
     axes.spines["left"].set_visible(False)
 
 
+def bars(axes, data):
+    """rows [{label, family, median, p90, p99}], xlabel: how long a call takes. Bar: median; line: to p99; diamond: p90."""
+    top = max(row["p99"] for row in data["rows"])
+    for place, row in enumerate(data["rows"]):
+        axes.barh(place, row["median"], height=0.5, color=light(row["family"]))
+        axes.plot([row["median"], row["p99"]], [place, place], color=light("ink"), linewidth=1.1, solid_capstyle="butt")
+        axes.plot(row["p90"], place, "D", color=light("ink"), markersize=3.6)
+        axes.annotate(
+            number(row["median"]), (max(row["p99"], row["p90"]), place), (6, 0), textcoords="offset points", va="center",
+            fontsize=9,
+        )  # fmt: skip
+    axes.set_xlim(0, 1.18 * top)
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.xaxis.set_major_formatter(FuncFormatter(tick))
+    name_rows(axes, [row["label"] for row in data["rows"]])
+    axes.set_xlabel(data["xlabel"])
+    axes.grid(axis="x")
+
+
 def spread(axes, data):
-    """rows [{label, family, values}], xlabel: how single calls were spread. Line p1 to p99, bar the middle half."""
+    """rows [{label, family, values, p90}], xlabel: how calls were spread. Line p1 to p99, bar the middle half."""
     percents = (1, 25, 50, 75, 99)
     found = [np.percentile(row["values"], percents) for row in data["rows"]]
     low, high = min(item[0] for item in found), max(item[-1] for item in found)
@@ -145,12 +199,17 @@ def intervals(axes, data):
         colour = light(row["family"])
         axes.plot([row["low"], row["high"]], [place, place], color=colour, linewidth=5, alpha=0.45, solid_capstyle="butt")
         axes.plot(row["middle"], place, "o", color=colour, markersize=5)
+        left = row["high"] < data["line"]
         axes.annotate(
-            number(row["middle"]), (row["high"], place), (6, 0), textcoords="offset points", va="center", fontsize=8.5
-        )
-    room = 1.35 if axes.get_xscale() == "log" else None
-    margin = 0.18 * (high - low) or 0.1
-    axes.set_xlim(*((low / 1.08, high * room) if room else (low - 0.3 * margin, high + margin)))
+            number(row["middle"]), (row["low"] if left else row["high"], place), (-6 if left else 6, 0),
+            textcoords="offset points", va="center", ha="right" if left else "left", fontsize=9,
+        )  # fmt: skip
+    if axes.get_xscale() == "log":
+        room = (high / low) ** 0.17
+        axes.set_xlim(low / (room if low < data["line"] else 1.08), high * room)
+    else:
+        margin = 0.2 * (high - low) or 0.1
+        axes.set_xlim(low - (margin if low < data["line"] else 0.3 * margin), high + margin)
     name_rows(axes, [row["label"] for row in data["rows"]])
     axes.set_xlabel(data["xlabel"])
     axes.grid(axis="x")
@@ -173,8 +232,8 @@ def lines(axes, data):
         axes.xaxis.set_major_locator(FixedLocator(ticks))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(FuncFormatter(tick))
-    elif min(values) >= 0:
-        axes.set_ylim(0, max(values) * 1.08 or 1)
+    else:
+        axes.set_ylim(*(data.get("ylim") or (0, max(values) * 1.08 or 1)))
     axes.set_xlabel(data["xlabel"])
     axes.set_ylabel(data["ylabel"])
     axes.grid()
@@ -186,18 +245,24 @@ def name_ends(axes, ends, gap=0.075):
     axes.get_xlim(), axes.get_ylim()  # settles them before they are asked where things lie
     to_share = axes.transData + axes.transAxes.inverted()
     heights = sorted((to_share.transform((x, y))[1], label, colour) for x, y, label, colour in ends)
-    places = []
-    for height, _, _ in heights:
-        places.append(max(height, places[-1] + gap) if places else height)
-    over = max(places[-1] - 1.0, 0)
-    for index in range(len(places) - 1, -1, -1):
-        limit = 1.0 - gap * (len(places) - 1 - index)
-        places[index] = min(places[index], limit) if over else places[index]
-    for place, (_, label, colour) in zip(places, heights):
+    for place, (_, label, colour) in zip(apart([height for height, _, _ in heights], gap), heights):
         axes.annotate(
             plain(label), (1, place), (5, 0), xycoords="axes fraction", textcoords="offset points", va="center",
-            fontsize=8.5, color=colour, annotation_clip=False,
+            fontsize=9, color=colour, annotation_clip=False,
         )  # fmt: skip
+
+
+def apart(places, gap):
+    """Places in order, in [0, 1] -> places that are at least a gap from each other, near to where they were."""
+    places = list(places)
+    for _ in range(100):
+        for index in range(len(places) - 1):
+            lack = gap - (places[index + 1] - places[index])
+            if lack > 1e-6:
+                places[index] -= lack / 2
+                places[index + 1] += lack / 2
+    shift = max(0.02 - places[0], 0) - max(places[-1] - max(1.0, gap * len(places)), 0)
+    return [place + shift for place in places]
 
 
 def stacked(axes, data):
@@ -208,7 +273,7 @@ def stacked(axes, data):
             colour = light(SERIES[part % len(SERIES)])
             axes.barh(place, value, left=left, height=0.55, color=colour, edgecolor=light("paper"), linewidth=0.8)
             left += value
-        axes.annotate(number(left), (left, place), (4, 0), textcoords="offset points", va="center", fontsize=8.5)
+        axes.annotate(number(left), (left, place), (4, 0), textcoords="offset points", va="center", fontsize=9)
     top = max(sum(row["values"]) for row in data["rows"])
     axes.set_xlim(0, 1.15 * top)
     name_rows(axes, [row["label"] for row in data["rows"]])
@@ -226,7 +291,7 @@ def name_parts(axes, data):
     axes.set_ylim(len(data["rows"]) - 0.5, -0.5)
     axes.legend(
         handles, [plain(name) for name in data["parts"]], loc="lower left", bbox_to_anchor=(0, 1), frameon=False,
-        ncol=min(len(handles), 4), fontsize=8.5, handlelength=0.9, handletextpad=0.4, columnspacing=1.1, borderpad=0.1,
+        ncol=min(len(handles), 4), fontsize=9, handlelength=0.9, handletextpad=0.4, columnspacing=1.1, borderpad=0.1,
     )  # fmt: skip
 
 
@@ -238,14 +303,47 @@ def scatter(axes, data):
     axes.margins(0.18)
     for point in data["points"]:
         axes.plot(point["x"], point["y"], "o", color=light(point["family"]), markersize=7)
-        axes.annotate(
-            plain(point["label"]), (point["x"], point["y"]), (7, 5), textcoords="offset points", fontsize=8.5
-        )
     axes.set_xlabel(data["xlabel"])
     axes.set_ylabel(data["ylabel"])
     axes.grid()
+    name_points(axes, data["points"])
+
+
+def name_points(axes, points, height=12.0, letter=5.6):
+    """Each point's label beside it, at the first of some places where it hides no other label, no point, no edge."""
+    axes.figure.canvas.draw()
+    to_points = 72.0 / axes.figure.dpi
+    edges = [to_points * value for value in axes.bbox.extents]
+    spots = [[to_points * value for value in axes.transData.transform((point["x"], point["y"]))] for point in points]
+    taken = [(x - 5, y - 5, x + 5, y + 5) for x, y in spots]
+    for point, (x, y) in zip(points, spots):
+        box, offset, side = room_beside(x, y, letter * len(point["label"]), height, edges, taken)
+        taken.append(box)
+        note = axes.annotate(
+            plain(point["label"]), (point["x"], point["y"]), offset, textcoords="offset points", ha=side, va="center",
+            fontsize=9, arrowprops=dict(arrowstyle="-", color=light("muted"), lw=0.6) if abs(offset[1]) > height else None,
+        )  # fmt: skip
+        note.set_in_layout(False)  # the plot keeps its size, on which the places depend
+
+
+def room_beside(x, y, width, height, edges, taken):
+    """Where a label finds room, in points -> (its box, offset from the point, alignment); the last try if nowhere."""
+    tries = [(side, up) for up in (0, 1, -1, 2, -2, 3, -3, 4, -4, 5, 6) for side in ("left", "right")]
+    for side, up in tries:
+        across = 8 if up in (0, 1, -1) else 16
+        left = x + across if side == "left" else x - across - width
+        box = (left, y + (up - 0.5) * height, left + width, y + (up + 0.5) * height)
+        inside = edges[0] <= box[0] and box[2] <= edges[2] and edges[1] <= box[1] and box[3] <= edges[3]
+        if inside and not any(touch(box, other) for other in taken):
+            break
+    return box, (across if side == "left" else -across, up * height), side
+
+
+def touch(one, other):
+    """Do two boxes (left, bottom, right, top) overlap?"""
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
 KINDS = {
-    "spread": spread, "intervals": intervals, "lines": lines, "stacked": stacked, "scatter": scatter,
+    "bars": bars, "spread": spread, "intervals": intervals, "lines": lines, "stacked": stacked, "scatter": scatter,
 }  # fmt: skip

@@ -73,7 +73,9 @@ def rounds(run):
     alt = "Each round's median over the median round: {}.".format("; ".join(
         "{} between {} and {}".format(item["label"], short(min(item["y"])), short(max(item["y"]))) for item in series
     ))  # fmt: skip
-    data = {"series": series, "xlabel": "round", "ylabel": "a round's median / median round"}
+    values = [value for item in series for value in item["y"]]
+    limits = (min(0.9, 0.98 * min(values)), max(1.1, 1.02 * max(values)))
+    data = {"series": series, "xlabel": "round", "ylabel": "a round's median / median round", "ylim": limits}
     return Picture("rounds", "Was the machine steady?", alt, "lines", data,
                    "Flat lines at 1: steady. Lines that rise together: the machine slowed down; ratios hold all the same.")  # fmt: skip
 

@@ -68,7 +68,7 @@ def paced(run):
     ]  # fmt: skip
     alt = "Missed deadlines at a fixed rate: {}.".format("; ".join(
         "{} {} of {}".format(label(item.case), count(item.figures["missed"]), calls(item)) for item in found))  # fmt: skip
-    data = {"rows": rows, "xlabel": "milliseconds from when an image was due until it was there"}
+    data = {"rows": rows, "xlabel": "milliseconds from due to done"}
     pictures = [Picture("paced", "Lateness at a fixed rate", alt, "spread", data)] if rows else []
     return Section("paced", "At a fixed rate", [
         "Images are asked for at a fixed rate, with idle gaps between, as a camera would; one is missed when it is not there "
@@ -97,7 +97,7 @@ def paced_table(found):
         missed, late = count(item.figures["missed"]), bool(item.figures.get("lateness_s"))
         middle, far = lateness(item, 50), lateness(item, 99)
         rate = item.figures.get("rate_hz")
-        rows.append([label(item.case), str(item.case.batch), "" if rate is None else short(rate), str(calls(item)), str(missed),
+        rows.append([label(item.case), str(item.case.batch), "" if rate is None else "{:.6g}".format(rate), str(calls(item)), str(missed),
                      short(100.0 * missed / calls(item)), milli(item.median_s)])  # fmt: skip
         rows[-1] += [milli(middle), milli(far), milli(far - middle)] if late else ["", "", ""]
     return Table("Deadlines at a fixed rate", head, rows)
