@@ -54,7 +54,7 @@ def draw_png(pictures, title, dpi=130):
         drawn = [as_pixels(picture, dpi) for picture in pictures]
         columns = [[], []] if len(drawn) > 1 else [[]]
         for pixels in drawn:
-            min(columns, key=lambda column: sum(map(len, column))).append(pixels)
+            min(columns, key=lambda column: sum(map(len, column))).append(padded(pixels, len(pixels) + dpi // 8))
         below = [np.concatenate(column) for column in columns]
         height = max(map(len, below))
         below = np.concatenate([padded(column, height) for column in below], axis=1)
@@ -311,7 +311,7 @@ def scatter(axes, data):
 
 def name_points(axes, points, height=12.0, letter=5.6):
     """Each point's label beside it, at the first of some places where it hides no other label, no point, no edge."""
-    axes.figure.canvas.draw()
+    FigureCanvasAgg(axes.figure).draw()  # settles where things lie
     to_points = 72.0 / axes.figure.dpi
     edges = [to_points * value for value in axes.bbox.extents]
     spots = [[to_points * value for value in axes.transData.transform((point["x"], point["y"]))] for point in points]
@@ -327,7 +327,7 @@ def name_points(axes, points, height=12.0, letter=5.6):
 
 
 def room_beside(x, y, width, height, edges, taken):
-    """Where a label finds room, in points -> (its box, offset from the point, alignment); the last try if nowhere."""
+    """Where a label finds room, in points -> (its box, offset from the point, alignment)."""
     tries = [(side, up) for up in (0, 1, -1, 2, -2, 3, -3, 4, -4, 5, 6) for side in ("left", "right")]
     for side, up in tries:
         across = 8 if up in (0, 1, -1) else 16
