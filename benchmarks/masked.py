@@ -7,8 +7,8 @@ nets of the same depth and width as that flow's first level; labels enter as pla
 import torch
 from torch import nn
 
-from ..runtime.engine import Engine
 from ..runtime.errors import BackendError
+from .eager import EagerEngine, chosen
 
 
 class MaskedCoupling(nn.Module):
@@ -52,17 +52,13 @@ class MaskedRealNVP(nn.Module):
         return (torch.sigmoid(x) - self.alpha) / (1 - 2 * self.alpha)
 
 
-class MaskedEngine(Engine):
+class MaskedEngine(EagerEngine):
     """The conventional flow with as many couplings as the bundle's; other weights, so its output is not checked."""
 
     backend = "masked"
 
-    def __init__(self, graph, model):
-        super().__init__(graph)
-        self.model = model
-
     @classmethod
-    def open(cls, bundle, graph, threads=None):
+    def open(cls, bundle, graph, threads=None, device="auto"):
         described = bundle.manifest["model"]
         if described["class"] != "RealNVP" or graph.name != "decode" or not bundle.classes:
             raise BackendError(
@@ -70,14 +66,8 @@ class MaskedEngine(Engine):
             )
         if threads:
             torch.set_num_threads(threads)
+        place = chosen(device)
         own = described["arguments"]
         couplings, width = sum(own["couplings"]), own["width"][0]
         model = MaskedRealNVP(own["image"], own["classes"], couplings, width, own["depth"], own["planes"])
-        return cls(graph, model.eval())
-
-    def _tie(self, arrays, batch):
-        return [torch.from_numpy(array) for _, array in arrays]
-
-    def _run(self, slot):
-        with torch.inference_mode():
-            return [self.model.inverse(*slot.extra).numpy()]
+        return cls(graph, model.eval().to(place).inverse, place)

@@ -7,17 +7,18 @@ A file holds one run, as JSON:
     started, finished    UTC, ISO 8601
     versions   {latentjet, python, numpy, torch, onnxruntime, tensorrt, ...: text}
     machine    what does not change in a run, see device.py
-    before, after    what does: {clocks_hz {cpu0|gpu|memory|...: {now, least, most}}, governor, temperatures_c {zone: value},
-               throttled [what], load [1, 5, 15 minutes], memory_free_bytes, swap_used_bytes}; see state.py
+    before, after    what does, see state.py: {clocks_hz {cpu0|gpu|memory|...: {now, least, most}}, governor,
+               temperatures_c {zone: value}, throttled [what], throttle_counts {what: events since boot},
+               load [1, 5, 15 minutes], memory_free_bytes, swap_used_bytes}
     power      null, or {interval_s, rails [names], total (the rail that the others are part of, or null),
                idle_w {rail: watts}, samples [[s since the start, watts of each rail ...], ...]}
     clocks     null, or the same way {interval_s, names, samples [[s, hertz ...], ...]}
-    bundle     {path, name, family, graph, sha256 (of the graph's file), nodes, macs, parameters, model_class, image, kB,
-               quality {figure: value}}
+    bundle     {path, name, family, graph, sha256 (of the graph's file), nodes, macs, parameters, model_class, image,
+               kB, quality {figure: value}}
     settings   {rounds, burst_s, threads, seed, scenarios, rate_hz, left_out [{system, reason}], ...}
     results    [{case {scenario, system, precision, batch, threads}, seconds [[host seconds, one list a round]],
-               device_seconds (the same shape, or null), figures {of the scenario, see scenarios.py}, largest_difference,
-               levels {within_2: share of values, largest}, memory {process_bytes, device_bytes},
+               device_seconds (the same shape, or null), figures {of the scenario, see scenarios.py},
+               largest_difference, levels {within_2: share of values, largest}, memory {process_bytes, device_bytes},
                energy_j_per_image (null without rails), note}]
     layers     [{system, batch, layers [{name, operators [...], layer (the model's), seconds}]}]
     warnings   [{what, advice}]
@@ -73,7 +74,9 @@ class Result(NamedTuple):
     @property
     def device_seconds(self):
         """The device's own seconds of the same calls, (calls,), or None."""
-        return None if self.device_rounds is None else np.array([value for part in self.device_rounds for value in part])
+        if self.device_rounds is None:
+            return None
+        return np.array([value for part in self.device_rounds for value in part])
 
     @property
     def median_s(self):

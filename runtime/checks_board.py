@@ -5,11 +5,20 @@ Each takes a Machine and returns Findings.
 
 import os
 import re
+from typing import NamedTuple
 
 from .machine import NOTE, OK, Finding
 from .remedies import LOCK, MODELS, MODULES, NO_DESKTOP, NVCC, RELEASES, SWAP, TO_32_7, VIDEO_GROUP, Board
 
 GIB = 1 << 30
+GPU_CLOCKS = ("sys/devices/*.g*", "sys/devices/platform/*.g*", "sys/devices/platform/bus@0/*.g*")
+
+
+class PowerMode(NamedTuple):
+    """A mode of nvpmodel: its name and number."""
+
+    name: str
+    number: int
 
 
 def find_board(machine):
@@ -30,6 +39,27 @@ def release(machine):
     text = machine.read("etc/nv_tegra_release") or ""
     match = re.search(r"R(\d+) .*?REVISION: ([\d.]+)", text)
     return "{}.{}".format(*match.groups()) if match else ""
+
+
+def shipped_with(number):
+    """L4T's release -> (JetPack, the TensorRT that it brings), or None for a release that is not known."""
+    known = max((start for start in RELEASES if (number + ".").startswith(start + ".")), key=len, default=None)
+    return None if known is None else RELEASES[known]
+
+
+def power_mode(machine):
+    """The PowerMode that nvpmodel tells, or None."""
+    return _mode_in(machine.run(["nvpmodel", "-q"]).out)
+
+
+def _mode_in(text):
+    match = re.search(r"NV Power Mode: *(\S.*)\s+(\d+)", text)
+    return PowerMode(match.group(1).strip(), int(match.group(2))) if match else None
+
+
+def gpu_folders(machine):
+    """Where a Jetson's kernel tells its GPU's clocks: cur_freq, min_freq, max_freq, in hertz."""
+    return [folder for place in GPU_CLOCKS for folder in machine.glob(place + "/devfreq/*")]
 
 
 def board(machine):
@@ -53,15 +83,14 @@ def jetpack(machine):
             return []
         what = "/etc/nv_tegra_release {}".format("cannot be read" if text is None else "is not understood")
         return [Finding(NOTE, what, "JetPack cannot be told; in a container that is usual")]
-    known = max((start for start in RELEASES if (number + ".").startswith(start + ".")), key=len, default=None)
-    if known is None:
+    if shipped_with(number) is None:
         return [Finding(NOTE, "L4T R{}".format(number), "a release that this project does not know")]
-    name, tensorrt = RELEASES[known]
+    name, tensorrt = shipped_with(number)
     what = "JetPack {} (L4T R{}), which brings TensorRT {}".format(name, number, tensorrt)
-    if known in ("32.4", "32.5"):
+    if (number + ".").startswith(("32.4.", "32.5.")):
         means = "too old for plans: TensorRT 7.1 reads opset 11, bundles have 13. Flash JetPack 4.6.1 or later"
         return [Finding(NOTE, what, means)]
-    if known == "32.6":
+    if (number + ".").startswith("32.6."):
         means = "it works; with 8.2.1 the precision of single layers can be held and read back as well"
         return [Finding(NOTE, what, means, TO_32_7)]
     return [Finding(OK, what)]
@@ -129,19 +158,18 @@ def power(machine):
     if found is None:
         return []
     outcome = machine.run(["nvpmodel", "-q"])
-    mode = re.search(r"NV Power Mode: *(\S.*)\s+(\d+)", outcome.out)
+    mode = _mode_in(outcome.out)
     if not mode:
         said = " ".join((outcome.err or outcome.out).split()) or "it said nothing"
         return [Finding(NOTE, "nvpmodel -q tells no mode: {}".format(said), "", ("sudo nvpmodel -q",))]
-    what = "{} (mode {})".format(mode.group(1).strip(), mode.group(2))
-    if found.mode is not None and int(mode.group(2)) != found.mode:
+    what = "{} (mode {})".format(*mode)
+    if found.mode is not None and mode.number != found.mode:
         return [Finding(NOTE, what, "below this board's highest clocks; measure in one mode, and name it", LOCK)]
     return [Finding(OK, what)]
 
 
 def clocks(machine):
-    folders = machine.glob("sys/devices/*.g*/devfreq/*") + machine.glob("sys/devices/platform/*.g*/devfreq/*")
-    for folder in folders:
+    for folder in gpu_folders(machine):
         low, now, high = (machine.number("{}/{}_freq".format(folder, name)) for name in ("min", "cur", "max"))
         if not low or not high:
             continue

@@ -183,6 +183,23 @@ class Memory:
             base.free()
 
 
+class Stopwatch:
+    """Two points of a stream and the seconds between them, by the device's clock. For a context that is active."""
+
+    def __init__(self, drv):
+        self.began, self.ended = drv.Event(), drv.Event()
+
+    def start(self, stream):
+        self.began.record(stream)
+
+    def stop(self, stream):
+        self.ended.record(stream)
+
+    def seconds(self):
+        """What lay between start and stop; the stream must have been synchronised since."""
+        return self.began.time_till(self.ended) / 1e3
+
+
 class CaptureError(Exception):
     """A CUDA graph cannot be captured here; run without one."""
 

@@ -70,11 +70,16 @@ def refuse_unlike(path, graph, side, tensors, shapes):
         )  # fmt: skip
 
 
-def open_session(content, name, threads=None):
-    """ONNX bytes -> InferenceSession on the CPU. Raises BackendError with ONNX Runtime's own words."""
+def open_session(content, name, threads=None, profile=None):
+    """ONNX bytes -> InferenceSession on the CPU. Raises BackendError with ONNX Runtime's own words.
+
+    profile: the start of a path; the session's end_profiling then writes the times of its nodes there.
+    """
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.log_severity_level = 3
+    if profile:
+        options.enable_profiling, options.profile_file_prefix = True, profile
     if threads:
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1

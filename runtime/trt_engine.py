@@ -15,7 +15,7 @@ import weakref
 import numpy as np
 
 from . import plan
-from .cuda import CaptureError, Cuda, capture
+from .cuda import CaptureError, Cuda, Stopwatch, capture
 from .engine import Engine
 from .errors import BackendError, PlanError
 from .trt import Api, Log, explained, load
@@ -46,6 +46,7 @@ class TrtEngine(Engine):
         self._log, self._lanes = Log(), {}
         self._output_shapes = [tuple(tensor.shape[1:]) for tensor in graph.outputs]
         self._runtime = self.engine = self._io = self._stream = self._input = self._output = None
+        self._stopwatch, self._seconds = None, 0.0
         try:
             self._load(content)
         except Exception:
@@ -130,8 +131,10 @@ class TrtEngine(Engine):
         tied = slot.extra
         with self.cuda.active():
             try:
-                problem = self._launch(tied)
+                problem = self._timed_launch(tied) if self._stopwatch else self._launch(tied)
                 self._stream.synchronize()
+                if self._stopwatch:
+                    self._seconds += self._stopwatch.seconds()
             except (CaptureError, self.cuda.drv.Error) as error:
                 problem = str(error)  # and no more of it: its traceback would keep execution contexts alive
             if problem:
@@ -154,6 +157,23 @@ class TrtEngine(Engine):
             self._stream.synchronize()
             self._capture(lane, tied)
         return problem
+
+    def _timed_launch(self, tied):
+        self._stopwatch.start(self._stream)
+        problem = self._launch(tied)
+        self._stopwatch.stop(self._stream)
+        return problem
+
+    def watch(self, on=True):
+        """Have runs timed by the device's own clock as well, from before their copies until after them -> True."""
+        with self._lock, self.cuda.active():
+            self._stopwatch = Stopwatch(self.cuda.drv) if on else None
+        return True
+
+    def device_seconds(self):
+        """The device's seconds of the runs since this was asked last, all parts of a split batch together."""
+        seconds, self._seconds = self._seconds, 0.0
+        return seconds
 
     def _enqueue(self, lane, tied):
         """Copies and the launch, on the stream -> None, or what TensorRT said against it."""
@@ -193,6 +213,20 @@ class TrtEngine(Engine):
 
         return call
 
+    def profile(self, batch, uncounted, calls):
+        """Run TensorRT alone at a batch size that has just been run -> [(layer, [its seconds in each call])], in their
+        order; [] where TensorRT tells none. The context stays profiled, which slows it: close this engine after."""
+        call, recorder = self.bare(batch), self.api.recorder()
+        with self._lock, self.cuda.active():
+            self._lanes[self._slots[batch].extra.profile].context.profiler = recorder
+        for _ in range(uncounted + calls):
+            call()
+        each, rest = divmod(len(recorder.told), uncounted + calls)
+        if rest or not each:
+            return []
+        counted = recorder.told[uncounted * each :]
+        return [(name, [seconds for _, seconds in counted[at::each]]) for at, (name, _) in enumerate(counted[:each])]
+
     def layers(self):
         """What TensorRT tells of the engine's layers, see Api.layers; after a run it can tell more."""
         with self._lock, self.cuda.active():
@@ -223,6 +257,7 @@ class TrtEngine(Engine):
             with self.cuda.active():
                 self._wait()
                 self._drop_lanes()
+                self._stopwatch = None
                 self._io = self.engine = None
                 self._runtime = None
                 for memory in (self._input, self._output):

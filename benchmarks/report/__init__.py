@@ -1,5 +1,5 @@
 """A run for readers. Contents: text (terminal), page (HTML, Markdown, PNG) of sections of tables and pictures."""
 
-from .text import table
+from .text import shown
 
-__all__ = ["table"]
+__all__ = ["shown"]

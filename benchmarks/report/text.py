@@ -1,20 +1,35 @@
-"""A run as a table for the terminal."""
+"""A run as text for the terminal."""
 
+from .. import summary
 from ..results import ratio
+from .names import label, machine
 
-COLUMNS = "  {:>5}  {:<8} {:>11} {:>11} {:>11} {:>11}  {:<26} {}"
+COLUMNS = "  {:>5}  {:<20} {:>11} {:>11} {:>11} {:>11}  {:<26} {}"
+
+
+def shown(run):
+    """Run -> text: the table of its latencies, and a line for all else that was measured."""
+    plain = summary.latencies(run)
+    lines = summary.lines(run)
+    return "\n".join(([table(plain)] if plain.results or not lines else [heading(run)]) + lines)
+
+
+def heading(run):
+    """What ran where."""
+    threads = run.settings["threads"]
+    mode = run.machine.get("power_mode")
+    return "{} '{}' on {}{}, {} thread{}; {}".format(
+        run.bundle["family"], run.bundle["graph"], machine(run), ", mode {}".format(mode) if mode else "", threads,
+        "" if threads == 1 else "s each", run.started,
+    )  # fmt: skip
 
 
 def table(run):
     """Run -> text: medians, trtexec's percentiles, samples/s, ratio over eager with its 95 % interval."""
-    machine, bundle = run.machine, run.bundle
     lines = [
-        "{} '{}' on {}, {} thread{} each, float32; {}".format(
-            bundle["family"], bundle["graph"], machine.get("board") or machine.get("processor"),
-            run.settings["threads"], "" if run.settings["threads"] == 1 else "s", run.started,
-        ),
+        heading(run),
         COLUMNS.format("batch", "system", "median ms", "p90 ms", "p99 ms", "samples/s", "times as fast as eager", ""),
-    ]  # fmt: skip
+    ]
     for result in sorted(run.results, key=lambda item: (item.case.batch, -item.median_s)):
         lines.append(row(run, result))
     return "\n".join(line.rstrip() for line in lines)
@@ -24,7 +39,7 @@ def row(run, result):
     baseline = run.baseline(result)
     beside = "" if baseline is None else "{:.2f} ({:.2f} to {:.2f})".format(*ratio(result, baseline))
     return COLUMNS.format(
-        result.case.batch, result.case.system, "{:.4f}".format(1e3 * result.median_s),
+        result.case.batch, label(result.case), "{:.4f}".format(1e3 * result.median_s),
         "{:.4f}".format(1e3 * result.percentile_s(90)), "{:.4f}".format(1e3 * result.percentile_s(99)),
         "{:.0f}".format(result.samples_per_s), beside, result.note,
     )  # fmt: skip

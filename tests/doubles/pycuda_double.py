@@ -62,7 +62,7 @@ class Gpu:
         self.blocks, self.streams, self.graphs, self.executables = [], {}, {}, {}
         self.next_address = {"device": DEVICE_MEMORY, "mapped": MAPPED_MEMORY}
         self.violations, self.events, self.counts = [], [], collections.Counter()
-        self.retained, self.handles = 0, 1000
+        self.retained, self.handles, self.live_events = 0, 1000, 0
         self.driver_stacks, self.pycuda_stacks = collections.defaultdict(list), collections.defaultdict(list)
         self.fail_allocation = None  # called with (kind, bytes); true: out of memory
         self.capture_status = {}  # libcuda function -> the status it returns
@@ -85,6 +85,7 @@ class Gpu:
         found = ["{} bytes of {} memory".format(len(block.bytes), block.kind) for block in self.blocks if block.live]
         found += ["stream"] * len(self.streams) + ["graph"] * len(self.graphs)
         found += ["executable graph"] * len(self.executables) + ["primary context"] * self.retained
+        found += ["event"] * self.live_events
         found += ["context current in a thread"] * sum(bool(stack) for stack in self.driver_stacks.values())
         return found
 
@@ -282,6 +283,38 @@ class Stream(Held):
             self.gpu.events.append("destroy stream")
 
 
+class Event(Held):
+    """A point of a stream; it has a time once the stream got there. Asked before that, a real one answers with an error."""
+
+    def __init__(self, gpu, flags=0):
+        gpu.need_context("cuEventCreate")
+        super().__init__(gpu)
+        self.reached = None
+        gpu.live_events += 1
+
+    def record(self, stream=None):
+        self.gpu.need_context("cuEventRecord")
+        if stream is None:
+            self.gpu.violation("an event recorded on the legacy default stream")
+        self.reached = None
+
+        def reach():
+            self.reached = time.perf_counter()
+
+        self.gpu.put(stream.handle, reach)
+        return self
+
+    def time_till(self, event):
+        """Milliseconds until another event."""
+        if self.reached is None or event.reached is None:
+            raise LogicError("cuEventElapsedTime failed: device not ready")
+        return 1e3 * (event.reached - self.reached)
+
+    def __del__(self):
+        if hasattr(self, "reached") and self.inside("an event destroyed"):
+            self.gpu.live_events -= 1
+
+
 class Allocation(Held):
     def __init__(self, gpu, kind, size):
         super().__init__(gpu)
@@ -426,6 +459,7 @@ def make(gpu):
 
     drv.init, drv.Device, drv.Context = init, Device, Context
     drv.Stream = lambda flags=0: Stream(gpu, flags)
+    drv.Event = lambda flags=0: Event(gpu, flags)
     drv.device_attribute = types.SimpleNamespace(
         INTEGRATED="INTEGRATED", CONCURRENT_MANAGED_ACCESS="CONCURRENT_MANAGED_ACCESS"
     )

@@ -565,7 +565,7 @@ class ICudaEngine:
         used = self.state.profiles_used
         found = double.new(
             "IExecutionContext", engine=self, profile=None, shapes={}, addresses={}, busy=threading.Lock(),
-            alive=[True], changes=[0], logger=self.state.logger,
+            alive=[True], changes=[0], logger=self.state.logger, profiler=None,
         )  # fmt: skip
         if not used:  # the first one gets profile 0 by itself
             found.state.profile = 0
@@ -637,6 +637,16 @@ class IExecutionContext:
     @property
     def active_optimization_profile(self):
         return -1 if self.state.profile is None else self.state.profile
+
+    @property
+    def profiler(self):
+        return self.state.profiler
+
+    @profiler.setter
+    def profiler(self, value):
+        if not isinstance(value, self.double.module.IProfiler):
+            raise TypeError("incompatible function arguments: {!r}, expected an IProfiler".format(value))
+        self.state.profiler = value
 
     def set_optimization_profile_async(self, profile_index, stream_handle):
         with alone(self):
@@ -789,6 +799,9 @@ def _enqueue(context, addresses, stream):
                 array = double.spoil(name, array)
             place = gpu.on_device(addresses[name], array.nbytes)
             place[:] = np.frombuffer(np.ascontiguousarray(array, np.float32).tobytes(), np.uint8)
+        if state.profiler is not None:
+            for place, (name, _, _) in enumerate(fused(engine.header["layers"])):
+                state.profiler.report_layer_time(name, 0.01 * (1 + place))  # layer n takes n hundredths of a ms
 
     gpu.put(stream, work)
     return True
@@ -932,7 +945,8 @@ class Made(type):
     def __call__(cls, *given, **named):
         found = super().__call__(*given, **named)
         if not getattr(found, "_ready", False):
-            raise TypeError("tensorrt.tensorrt.ILogger.__init__() must be called when overriding __init__")
+            base = cls.__mro__[-2].__name__
+            raise TypeError("tensorrt.tensorrt.{}.__init__() must be called when overriding __init__".format(base))
         return found
 
 
@@ -971,12 +985,26 @@ def loggers(double):
     return ILogger, Logger
 
 
+def profilers():
+    """IProfiler, to be derived from."""
+
+    class IProfiler(metaclass=Made):
+        def __init__(self):
+            self._ready = True
+
+        def report_layer_time(self, layer_name, ms):
+            raise RuntimeError('Tried to call pure virtual function "nvinfer1::IProfiler::report_layer_time"')
+
+    return IProfiler
+
+
 def make(version, gpu):
     """The module `tensorrt` (or `tensorrt_rtx`) of a version in VERSIONS, on a pycuda_double.Gpu."""
     table = table_of(version)
     module, double = types.ModuleType(table["module"]), Double(version, gpu, table)
     double.module, module.double, module.__version__ = module, double, table["version"]
     module.ILogger, module.Logger = loggers(double)
+    module.IProfiler = profilers()
     for name, names in table["enums"].items():
         if name != "Severity":
             setattr(module, name, enum(name, names))
