@@ -35,7 +35,7 @@ def fields(run):
     """Run -> {(kind, name): text} of all that must be alike, without what is empty."""
     found = [("machine", name, run.machine.get(name)) for name in MACHINE]
     found += [("mode", "power_mode", run.machine.get("power_mode")), ("mode", "governor", run.before.get("governor"))]
-    found += [("mode", name + " clock", limits(clock)) for name, clock in sorted(clocks(run).items())]
+    found += [("mode", name + " clock", ", ".join(sorted(ranges))) for name, ranges in sorted(clocks(run).items())]
     if any(result.case.scenario == "paced" for result in run.results):
         found.append(("mode", "rate_hz", run.settings.get("rate_hz")))
     found += [("bundle", name, run.bundle.get(name)) for name in ("graph", "sha256")]
@@ -43,8 +43,12 @@ def fields(run):
 
 
 def clocks(run):
-    """Run -> {unit: {now, least, most}}, as it was before the run."""
-    return run.before.get("clocks_hz") or {}
+    """Run -> {unit: set of the ranges of its clocks, as text}, as it was before the run; all cores are one unit."""
+    found = {}
+    for name, clock in (run.before.get("clocks_hz") or {}).items():
+        if limits(clock):
+            found.setdefault("cpu" if name.startswith("cpu") else name, set()).add(limits(clock))
+    return found
 
 
 def limits(clock):

@@ -6,12 +6,8 @@ from ..results import ratio
 from .names import bundle, family, interval, label, seconds, short
 from .parts import Picture, Section, Table
 
-TIMED = ("single", "batch", "overlapped")
-HOW = {
-    "single": "one image, the next only after the last",
-    "overlapped": "calls overlapped as trtexec does",
-    "batch": "whole batches, one after the other",
-}
+TIMED = ("single", "batch")
+HOW = {"single": "one image, the next only after the last", "batch": "whole batches, one after the other"}
 LEAD = [
     "Left, how long a call takes: the bar ends at the median, its line at the 99th percentile, the diamond is p90. Right, how "
     "calls were spread, each system's over its own median: bar, their middle half; line, 1st to 99th percentile; circle, "
@@ -40,8 +36,7 @@ def key_of(case):
 def heading(run, scenario, batch, threads):
     """What a group is called; threads only where a run has several."""
     several = len(set(result.case.threads for result in run.results)) > 1
-    words = "batch {}".format(batch) if scenario != "overlapped" else "overlapped, batch {}".format(batch)
-    return words + (", {} threads".format(threads) if several else "")
+    return "batch {}".format(batch) + (", {} threads".format(threads) if several else "")
 
 
 def beside_eager(run, result):
@@ -58,7 +53,16 @@ def section(run):
     if not groups:
         return None
     pictures = [picture for key, results in groups for picture in (bars(run, key, results), spread(run, key, results))]
-    return Section("latency", "Latency", LEAD, pictures, [table(run)])
+    return Section("latency", "Latency", LEAD, pictures, [table(run)], harness(run))
+
+
+def harness(run):
+    """A sentence on what everything around an engine takes, where that was measured."""
+    found = run.settings.get("harness_s") or {}
+    if not found:
+        return []
+    told = ", ".join("{} at batch {}".format(seconds(value), batch) for batch, value in found.items())
+    return ["Of every call the harness itself takes {}, measured with an engine that only looks answers up.".format(told)]
 
 
 def bars(run, key, results):
@@ -150,10 +154,8 @@ def throughput(run):
     """Run -> Section of images a second against batch size, or None for fewer than two batch sizes."""
     lines = {}
     for item in timed(run):
-        if item.case.scenario != "overlapped":
-            lines.setdefault((label(item.case), item.case.system, item.case.threads), []).append(
-                (item.case.batch, item.samples_per_s)
-            )
+        key = label(item.case), item.case.system, item.case.threads
+        lines.setdefault(key, []).append((item.case.batch, item.samples_per_s))
     lines = {key: sorted(points) for key, points in lines.items() if len(points) > 1}
     if not lines:
         return None

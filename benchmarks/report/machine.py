@@ -12,15 +12,23 @@ def section(run):
     about = [pair for pair in facts(run.machine)]
     model = facts({name: value for name, value in run.bundle.items() if name not in ("quality", "sha256")})
     model += [["sha256", str(run.bundle["sha256"])[:16] + "\u2026"]] if run.bundle.get("sha256") else []
-    settings = facts({name: value for name, value in run.settings.items() if name != "left_out"})
+    settings = facts({name: value for name, value in run.settings.items() if name not in ("left_out", "harness_s")})
     tables = [
         Table("Machine", ["", ""], about, 2), state_table(run), Table("Bundle", ["", ""], model, 2),
         Table("Settings", ["", ""], settings + [["started", run.started], ["finished", run.finished]], 2),
         Table("Versions", ["", ""], facts(run.versions), 2),
     ]  # fmt: skip
     tables = [table._replace(rows=[row for row in table.rows if any(row[1:])]) for table in tables]
-    notes = ["Not timed: {} ({}).".format(item.get("system"), item.get("reason")) for item in run.settings.get("left_out", [])]
+    notes = ["Not timed: {} ({}).".format(", ".join(systems), reason) for reason, systems in left_out(run).items()]
     return Section("machine", "Machine and settings", [], [], [table for table in tables if table.rows], notes)
+
+
+def left_out(run):
+    """Run -> {reason: [systems that were not timed for it]}"""
+    found = {}
+    for item in run.settings.get("left_out", []):
+        found.setdefault(str(item.get("reason")), []).append(str(item.get("system")))
+    return found
 
 
 def facts(found):
@@ -57,17 +65,32 @@ def state_table(run):
     return Table("State before and after", ["", "before", "after"], rows, 3)
 
 
+def by_limits(clocks):
+    """{unit: {now, least, most}} -> {(name, limits): [now ...]}; cores that have the same limits are one."""
+    groups, found = {}, {}
+    for unit, clock in clocks.items():
+        kind = "cpu" if unit.startswith("cpu") else unit
+        groups.setdefault((kind, limits(clock)), []).append((unit, clock.get("now")))
+    for (_, within), members in groups.items():
+        first, last = members[0][0], members[-1][0]
+        name = first if first == last else "{} to {}".format(first, last)
+        found[name, within] = [now for _, now in members if now]
+    return found
+
+
+def megahertz(low, high):
+    return "{:.0f} MHz".format(low / 1e6) if low == high else "{:.0f} to {:.0f} MHz".format(low / 1e6, high / 1e6)
+
+
 def state(found):
     """The machine's state -> {words: text}."""
     told = {}
-    for name, clock in (found.get("clocks_hz") or {}).items():
-        now = clock.get("now")
-        parts = ["{:.0f} MHz".format(now / 1e6)] if now else []
-        parts += ["({})".format(limits(clock))] if limits(clock) else []
-        told[name + " clock"] = " ".join(parts)
+    for (name, within), now in by_limits(found.get("clocks_hz") or {}).items():
+        parts = [megahertz(min(now), max(now))] if now else []
+        told[name + " clock"] = " ".join(parts + (["({})".format(within)] if within else []))
     for name, value in (found.get("temperatures_c") or {}).items():
         told[name + " temperature"] = "" if value is None else "{} \u00b0C".format(short(value))
-    for name in ("governor", "throttled", "load", "memory_free_bytes", "swap_used_bytes"):
+    for name in ("governor", "throttled", "throttle_counts", "load", "memory_free_bytes", "swap_used_bytes"):
         if found.get(name) not in (None, "", [], {}):
             told[words(name)] = text(name, found[name])
     return {name: value for name, value in told.items() if value}

@@ -10,30 +10,34 @@ SYSTEMS = {
     "compile": "torch.compile",
     "ort": "ONNX Runtime",
     "trt": "TensorRT",
-    "trt-nograph": "TensorRT without CUDA graph",
-    "trt-device": "TensorRT, device memory",
-    "trt-mapped": "TensorRT, mapped memory",
-    "trt-managed": "TensorRT, managed memory",
     "replay": "the replay engine (answers looked up: what measuring itself costs)",
     "bare": "ONNX Runtime's session called directly",
     "model": "Model.decode on ONNX Runtime",
     "masked": "a conventional masked Real NVP in eager PyTorch",
 }
 SCENARIOS = ("single", "batch", "overlapped", "paced", "cold")
+TRT_PARTS = {
+    "fp16": "in fp16", "fp32": "in fp32", "nograph": "without CUDA graph", "device": "device memory",
+    "mapped": "mapped memory", "managed": "managed memory",
+}  # fmt: skip
 FAMILIES = ("eager", "torch", "ort", "trt", "other")
 NOT_DEPLOYED = ("replay", "bare", "model", "masked")
 
 
 def label(case):
     """Case -> the system's short name, with its precision unless that is float32 or in the name already."""
-    if case.precision == "fp32" or case.system.endswith("-" + case.precision):
+    if case.precision == "fp32" or case.precision in case.system.split("-"):
         return case.system
     return "{} {}".format(case.system, case.precision)
 
 
 def words(case):
     """Case -> what a sentence calls its system."""
-    name = SYSTEMS.get(case.system, case.system)
+    first, *parts = case.system.split("-")
+    if first == "trt":
+        name = ", ".join([SYSTEMS["trt"]] + [TRT_PARTS.get(part, part) for part in parts]).replace(", in ", " in ")
+    else:
+        name = SYSTEMS.get(case.system, case.system)
     return name if label(case) == case.system else "{} in {}".format(name, case.precision)
 
 

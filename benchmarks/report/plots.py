@@ -165,7 +165,7 @@ def spread(axes, data):
     percents = (1, 25, 50, 75, 99)
     found = [np.percentile(row["values"], percents) for row in data["rows"]]
     low, high = min(item[0] for item in found), max(item[-1] for item in found)
-    high = max([high] + [row["p90"] for row in data["rows"]])
+    high = max([high] + [row["p90"] for row in data["rows"]] + ([data["line"]] if "line" in data else []))
     scale(axes, "x", low, high)
     for place, (row, item) in enumerate(zip(data["rows"], found)):
         colour = light(row["family"])
@@ -174,6 +174,8 @@ def spread(axes, data):
         axes.plot([item[1], item[3]], [place, place], color=colour, linewidth=8, solid_capstyle="butt")
         axes.plot(item[2], place, "o", color=light("paper"), markeredgecolor=light("ink"), markersize=5)
         axes.plot(row["p90"], place, "D", color=light("ink"), markersize=3.6)
+    if "line" in data:
+        axes.axvline(data["line"], color=light("ink"), linewidth=0.9)
     room = 1.06 if axes.get_xscale() == "log" else None
     margin = 0.06 * (high - low) or 0.02 * high
     axes.set_xlim(*((low / room, high * room) if room else (low - margin, high + margin)))

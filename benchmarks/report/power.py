@@ -87,7 +87,8 @@ def energy_table(run):
     ]  # fmt: skip
     if not rows:
         return None
-    return Table("Energy an image, the idle power taken off", ["system", "scenario", "batch", "mJ"], rows, 2)
+    of = (run.power or {}).get("total") or "all rails"
+    return Table("Energy an image ({}), what the idle machine takes included".format(of), ["system", "scenario", "batch", "mJ"], rows, 2)
 
 
 def memory_table(run):

@@ -9,6 +9,7 @@ def sections(run, predictions=()):
         latency.section(run),
         latency.ratios(run),
         latency.throughput(run),
+        scenarios.overlapped(run),
         scenarios.cold(run),
         scenarios.paced(run),
         quality.section(run),
