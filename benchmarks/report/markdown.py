@@ -18,7 +18,7 @@ def markdown(runs, predictions=(), picture=None):
         lines += [""] if headline.figures(run) else []
         lines += ["- **{}** {}".format(escaped(value), escaped(words)) for value, words in headline.figures(run)]
         lines += ["", "Warnings:", ""] if run.warnings else []
-        lines += ["- **{}** {}".format(escaped(item["what"]), escaped(item["advice"])) for item in run.warnings]
+        lines += ["- **{}**: {}".format(escaped(item["what"]), escaped(item["advice"])) for item in run.warnings]
         for item in sections(run, predictions):
             lines += of_section(item)
     return "\n".join(lines + of_section(definitions.section(runs))) + "\n"

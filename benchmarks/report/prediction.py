@@ -1,6 +1,8 @@
 """A prediction beside the measurement: what `latentjet estimate` says of the same graph."""
 
 import json
+import re
+from collections import OrderedDict
 
 from ...runtime.errors import InputError
 from .latency import milli, timed
@@ -20,7 +22,7 @@ def load(path):
     try:
         with open(path, encoding="utf-8") as handle:
             content = json.load(handle)
-        found = content if isinstance(content, list) else content.get("predictions", [content])
+        found = [flattened(item) for item in (content if isinstance(content, list) else [content])]
         for item in found:
             missing = [name for name in KEYS if name not in item]
             if missing:
@@ -36,6 +38,12 @@ def load(path):
             "{} is no prediction ({}): expected what latentjet estimate BUNDLE --json FILE writes".format(path, error)
         )
     return found
+
+
+def flattened(item):
+    """A prediction with what it says of its device at its top: target and mode."""
+    device = item.get("device")
+    return dict(item, target=device["target"], mode=device.get("mode")) if isinstance(device, dict) else dict(item)
 
 
 def target(item):
@@ -56,15 +64,21 @@ def section(run, predictions):
     ]  # fmt: skip
     pictures = [item for item in [bars(run, predictions)] if item]
     pictures += [layer_bars(number, item) for number, item in enumerate(predictions) if item.get("layers")][:4]
-    return Section("prediction", "Prediction beside measurement", lead, pictures, [table(run, predictions)])
+    notes = list(OrderedDict.fromkeys(str(note) for item in predictions for note in item.get("notes") or []))
+    return Section("prediction", "Prediction beside measurement", lead, pictures, [table(run, predictions)], notes)
 
 
 def is_this_machine(run, item):
     """Does the prediction's target name the board that was measured?"""
-    known = "{} {}".format(run.machine.get("board") or "", run.machine.get("module") or "").lower().replace(" ", "")
+    known = plain("{} {}".format(run.machine.get("board") or "", run.machine.get("module") or ""))
     mode = item.get("mode")
-    named = str(item["target"]).lower().replace("-", "").replace("_", "").replace(" ", "")
-    return named in known.replace("-", "") and (not mode or run.machine.get("power_mode") in (None, mode))
+    named = re.search("(?<!orin)" + re.escape(plain(item["target"])) + "(?!nx)", known)
+    return bool(named) and (not mode or run.machine.get("power_mode") in (None, mode))
+
+
+def plain(text):
+    """ "Jetson TX2 NX" -> "jetsontx2nx" """
+    return re.sub(r"[^a-z0-9]", "", str(text).lower())
 
 
 def measured(run, item):
@@ -116,9 +130,11 @@ def table(run, predictions):
     rows = []
     for item in predictions:
         result = measured(run, item)
+        between = item.get("interval_s")
         rows.append([target(item), item["precision"], str(item["batch"]), milli(item["seconds"])])
+        rows[-1].append("{} to {}".format(*map(milli, between)) if between else "")
         rows[-1] += ["", ""] if result is None else [label(result.case), milli(result.median_s)]
         same = result is not None and is_this_machine(run, item)
         rows[-1].append(short(item["seconds"] / result.median_s) if same else "")
-    head = ["target", "precision", "batch", "predicted ms", "measured with", "measured, median ms", "predicted / measured"]
+    head = ["target", "precision", "batch", "predicted ms", "interval, ms", "measured with", "measured, median ms", "predicted / measured"]
     return Table("Predicted, and measured on {}".format(machine(run)), head, rows, 2)

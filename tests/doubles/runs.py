@@ -68,8 +68,8 @@ def full(seed=0):
         },
         layers=({"system": "ort", "batch": 1, "layers": layers(random)},),
         warnings=(
-            {"what": "Clocks are not locked.", "advice": "Run sudo jetson_clocks first, then measure again."},
-            {"what": "The load was 1.4 before the run.", "advice": "Stop other work: it shares the cores."},
+            {"what": "clocks are not locked: gpu", "advice": "lock them: sudo jetson_clocks"},
+            {"what": "other processes run here: the load was 1.40 before the run", "advice": "stop them, or wait"},
         ),
         bundle=dict(
             base.bundle, name="invented-flow", nodes=105, macs=19600000, parameters=412000, model_class="RealNVP",
