@@ -42,7 +42,7 @@ def plain(seed=0, slower=1.0, systems=("eager", "ort"), batches=(1, 8), count=20
 def full(seed=0):
     """A run with everything that a file can hold."""
     random = np.random.RandomState(seed)
-    base = plain(seed, systems=tuple(SPEED_MS), batches=(1, 8, 64))
+    base = plain(seed, systems=tuple(SPEED_MS), batches=(1, 8, 64), count=12, calls=10)
     results = [with_device(item) for item in base.results]
     results += [half(item, random) for item in base.results if item.case.system == "trt"]
     first = {item.case.system: item for item in base.results if item.case.batch == 1}
