@@ -1,4 +1,5 @@
-"""Two runs, case by case: the second's time over the first's. They did not run side by side, so their rounds do not pair."""
+"""Two runs, case by case: the second's time over the first's. They did not run side by side, so their rounds do not
+pair."""
 
 from typing import NamedTuple
 
@@ -57,7 +58,8 @@ def refuse_unlike(one, other, allowed=()):
         told = "; ".join("{} is '{}' beside '{}'".format(item.name, item.one, item.other) for item in found)
         kinds = sorted(set(item.kind for item in found) | set(allowed))
         raise InputError(
-            "the runs are unlike, so a ratio of their times tells nothing about the code: {}. Run both on one machine in "
+            "the runs are unlike, so a ratio of their times tells nothing about the code: {}. Run both on one "
+            "machine in "
             "one state, or compare all the same with --unlike {}".format(told, ",".join(kinds))
         )
 
@@ -75,7 +77,8 @@ def brief(cases):
 def ratio(before, after, seed=0, resamples=RESAMPLES):
     """Result, Result of another run -> Ratio of `after`'s time over `before`'s: medians of the rounds' medians.
 
-    The interval is a bootstrap (Efron's percentiles) that draws the rounds of each run by itself: round 3 of one run has
+    The interval is a bootstrap (Efron's percentiles) that draws the rounds of each run by itself: round 3 of one run
+    has
     nothing to do with round 3 of another. It holds what varied within the runs, not what differs between two starts.
     """
     random = np.random.RandomState(seed)

@@ -10,13 +10,13 @@ from .report.names import label, order, place
 REGRESSION = 3
 COLUMNS = "  {:<10} {:>5}  {:<20} {:>12} {:>12}  {:<24} {}"
 ABOUT = """Each case that both runs have: the second's time over the first's, of the medians of their rounds, with a
-95 % interval. Runs on unlike machines, in unlike modes (power mode, governor, limits of the clocks) or of unlike bundles are
-refused."""
-STATUS = """exit status: 0 compared; 1 refused or not readable; 2 wrong usage; 3 with --threshold, where a case is slower by
-more than that with its whole interval. For CI: latentjet bench compare main.json mine.json --threshold 10%"""
+95 % interval. Runs on unlike machines, in unlike modes (power mode, governor, limits of the clocks) or of unlike
+bundles are refused."""
+STATUS = """exit status: 0 compared; 1 refused or not readable; 2 wrong usage; 3 with --threshold, where a case is
+slower by more than that with its whole interval. For CI: latentjet bench compare main.json mine.json --threshold 10%"""
 EXPLAINED = (
-    "Intervals: each run's rounds drawn by themselves, since the runs were not side by side. They hold what varied within\n"
-    "the runs, not what differs from one start to the next: choose a threshold above that, and repeat a run in doubt."
+    "Intervals: each run's rounds drawn by themselves, since the runs were not side by side. They hold\n"
+    "what varied within the runs, not what differs from one start to the next: choose a threshold above that, and\nrepeat a run in doubt."
 )
 FEW_ROUNDS = 10
 
@@ -28,7 +28,9 @@ def share(text):
     except ValueError:
         value = -1
     if not 0 < value < 1:
-        raise argparse.ArgumentTypeError("'{}' is no threshold: expected a share of the time like 10% or 0.1".format(text))
+        raise argparse.ArgumentTypeError(
+            "'{}' is no threshold: expected a share of the time like 10% or 0.1".format(text)
+        )
     return value
 
 

@@ -19,7 +19,8 @@ def section(runs):
             continue
         tables.append(table(number, found))
         pictures.append(forest(number, found))
-    lead = ["The runs were not side by side: intervals draw the rounds of each by itself, and do not hold what differs from one "
+    lead = ["The runs were not side by side: intervals draw the rounds of each by itself, and do not hold what "
+    "differs from one "
             "start to the next."] if pictures else []  # fmt: skip
     return Section("runs", "The runs beside each other", lead, pictures, tables, notes)
 
@@ -32,8 +33,19 @@ def overview(runs):
                      str(run.machine.get("power_mode") or ""), run.started])  # fmt: skip
         beside = None if result is None else beside_eager(run, result)
         rows[-1] += ["", "", "", ""] if result is None else [
-            words(result.case), str(result.case.batch), milli(result.percentile_s(90)), interval(beside) if beside else ""]  # fmt: skip
-    head = ["run", "bundle", "machine", "mode", "started", "fastest", "batch", "p90 ms", "times as fast as eager (95 %)"]
+            words(result.case), str(result.case.batch), milli(result.percentile_s(90)),
+            interval(beside) if beside else ""]  # fmt: skip
+    head = [
+        "run",
+        "bundle",
+        "machine",
+        "mode",
+        "started",
+        "fastest",
+        "batch",
+        "p90 ms",
+        "times as fast as eager (95 %)",
+    ]
     modes = any(row[3] for row in rows)
     if not modes:
         head, rows = [[cell for place, cell in enumerate(row) if place != 3] for row in [head]][0], [
@@ -43,11 +55,20 @@ def overview(runs):
 
 def table(number, found):
     rows = [
-        [pair.case.scenario, str(pair.case.batch), label(pair.case), milli(pair.before.median_s), milli(pair.after.median_s),
+        [pair.case.scenario, str(pair.case.batch), label(pair.case), milli(pair.before.median_s),
+        milli(pair.after.median_s),
          interval(pair.ratio), verdict(pair.ratio)]
         for pair in found.pairs
     ]  # fmt: skip
-    head = ["scenario", "batch", "system", "run 1, median ms", "run {}, median ms".format(number), "time over run 1's (95 %)", ""]
+    head = [
+        "scenario",
+        "batch",
+        "system",
+        "run 1, median ms",
+        "run {}, median ms".format(number),
+        "time over run 1's (95 %)",
+        "",
+    ]
     return Table("Run {} beside run 1".format(number), head, rows, 3)
 
 
@@ -60,4 +81,6 @@ def forest(number, found):
     title = "Time of run {} over run 1's".format(number)
     told = "; ".join("{} {}".format(row["label"], interval(pair.ratio)) for row, pair in zip(rows, found.pairs))
     data = {"rows": rows, "xlabel": "time over run 1's (system, batch size); right is slower", "line": 1.0}
-    return Picture("run-{}".format(number), title, "{}, by system and batch size: {}.".format(title, told), "intervals", data)
+    return Picture(
+        "run-{}".format(number), title, "{}, by system and batch size: {}.".format(title, told), "intervals", data
+    )

@@ -47,7 +47,9 @@ def figures(run):
     fast = [item for item in timed(run) if deployed(item.case)]
     if fast:
         most = max(fast, key=lambda item: item.samples_per_s)
-        found.append((short(most.samples_per_s), "images a second, batch {}, {}".format(most.case.batch, words(most.case))))
+        found.append(
+            (short(most.samples_per_s), "images a second, batch {}, {}".format(most.case.batch, words(most.case)))
+        )
     return found + of_scenarios(run)
 
 
@@ -58,9 +60,18 @@ def of_scenarios(run):
         if not deployed(item.case):
             continue
         if item.case.scenario == "cold" and phases(item):
-            found.append((item.median_s, (seconds(item.median_s), "from process start to the first image, {}".format(words(item.case)))))
+            found.append(
+                (
+                    item.median_s,
+                    (seconds(item.median_s), "from process start to the first image, {}".format(words(item.case))),
+                )
+            )
     tiles = [min(found)[1]] if found else []
-    paced = [item for item in run.results if item.case.scenario == "paced" and "missed" in item.figures and deployed(item.case)]
+    paced = [
+        item
+        for item in run.results
+        if item.case.scenario == "paced" and "missed" in item.figures and deployed(item.case)
+    ]
     if paced:
         item = min(paced, key=lambda item: (item.figures["missed"] / float(frames(item)), item.median_s))
         at = " at {:.6g} Hz".format(item.figures["rate_hz"]) if item.figures.get("rate_hz") else ""
@@ -69,5 +80,7 @@ def of_scenarios(run):
     joules = [item for item in run.results if item.energy_j_per_image is not None and deployed(item.case)]
     if joules:
         item = min(joules, key=lambda item: item.energy_j_per_image)
-        tiles.append((scaled(item.energy_j_per_image, "J"), "an image, batch {}, {}".format(item.case.batch, words(item.case))))
+        tiles.append(
+            (scaled(item.energy_j_per_image, "J"), "an image, batch {}, {}".format(item.case.batch, words(item.case)))
+        )
     return tiles

@@ -9,8 +9,10 @@ from .parts import Picture, Section, Table
 TIMED = ("single", "batch")
 HOW = {"single": "one image, the next only after the last", "batch": "whole batches, one after the other"}
 LEAD = [
-    "Left, how long a call takes: the bar ends at the median, its line at the 99th percentile, the diamond is p90. Right, how "
-    "calls were spread, each system's over its own median: bar, their middle half; line, 1st to 99th percentile; circle, "
+    "Left, how long a call takes: the bar ends at the median, its line at the 99th percentile, the diamond is "
+    "p90. Right, how "
+    "calls were spread, each system's over its own median: bar, their middle half; line, 1st to 99th "
+    "percentile; circle, "
     "median; diamond, p90; strokes, single calls."
 ]
 
@@ -62,7 +64,9 @@ def harness(run):
     if not found:
         return []
     told = ", ".join("{} at batch {}".format(seconds(value), batch) for batch, value in found.items())
-    return ["Of every call the harness itself takes {}, measured with an engine that only looks answers up.".format(told)]
+    return [
+        "Of every call the harness itself takes {}, measured with an engine that only looks answers up.".format(told)
+    ]
 
 
 def bars(run, key, results):
@@ -73,7 +77,8 @@ def bars(run, key, results):
         for item in results
     ]  # fmt: skip
     best = results[-1]
-    alt = "Latency of {} systems, {}: the fastest, {}, has a median of {} and a p90 of {}; the slowest, {}, a median of {}.".format(
+    told = "Latency of {} systems, {}: the fastest, {}, has a median of {} and a p90 of {}; the slowest, {}, {}."
+    alt = told.format(
         len(rows), HOW[key[0]], label(best.case), seconds(best.median_s), seconds(best.percentile_s(90)),
         label(results[0].case), seconds(results[0].median_s),
     )  # fmt: skip
@@ -101,7 +106,9 @@ def spread(run, key, results):
 def table(run):
     results = timed(run)
     device = any(item.device_rounds is not None for item in results)
-    head = ["system", "batch", "median ms", "p90 ms", "p99 ms", "slowest ms"] + (["device, median ms"] if device else [])
+    head = ["system", "batch", "median ms", "p90 ms", "p99 ms", "slowest ms"] + (
+        ["device, median ms"] if device else []
+    )
     head += ["calls", "images/s", "times as fast as eager (95 %)"]
     rows = []
     for item in results:
@@ -131,7 +138,8 @@ def ratios(run):
     if not pictures:
         return None
     lead = [
-        "Right of the line is faster than eager PyTorch in float32. The band is the 95 % interval; both ran side by side, in the "
+        "Right of the line is faster than eager PyTorch in float32. The band is the 95 % interval; both ran "
+        "side by side, in the "
         "same rounds, so what slowed one slowed the other."
     ]
     return Section("ratio", "Beside eager PyTorch", lead, pictures)
@@ -165,7 +173,9 @@ def throughput(run):
         styles[family(system)] = styles.get(family(system), -1) + 1
         words = "{}, {} threads".format(name, threads) if several else name
         xs, ys = zip(*points)
-        series.append({"label": words, "family": family(system), "style": styles[family(system)], "x": list(xs), "y": list(ys)})
+        series.append(
+            {"label": words, "family": family(system), "style": styles[family(system)], "x": list(xs), "y": list(ys)}
+        )
     alt = "Images a second against batch size: {}.".format("; ".join(
         "{} from {} at batch {} to {} at batch {}".format(
             item["label"], short(item["y"][0]), item["x"][0], short(item["y"][-1]), item["x"][-1])

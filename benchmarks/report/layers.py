@@ -13,7 +13,8 @@ def section(run):
     if not profiles:
         return None
     pictures = [picture(number, profile) for number, profile in enumerate(profiles)]
-    lead = ["Time of each layer of the model, by the backend's own profiler and summed over the graph's nodes that came from it. "
+    lead = ["Time of each layer of the model, by the backend's own profiler and summed over the graph's nodes "
+    "that came from it. "
             "Profiling slows calls down, so the sum is more than the latency above: read the shares."]  # fmt: skip
     return Section("layers", "Time by layer", lead, pictures, [table(profile) for profile in profiles])
 

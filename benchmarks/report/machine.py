@@ -4,7 +4,14 @@ from ..unlike import limits
 from .names import scaled, short
 from .parts import Section, Table
 
-UNITS = {"memory_bytes": "B", "memory_free_bytes": "B", "swap_used_bytes": "B", "burst_s": "s", "rate_hz": "Hz", "kB": "kB"}
+UNITS = {
+    "memory_bytes": "B",
+    "memory_free_bytes": "B",
+    "swap_used_bytes": "B",
+    "burst_s": "s",
+    "rate_hz": "Hz",
+    "kB": "kB",
+}
 
 
 def section(run):

@@ -20,6 +20,7 @@ TRT_PARTS = {
     "fp16": "in fp16", "fp32": "in fp32", "nograph": "without CUDA graph", "device": "device memory",
     "mapped": "mapped memory", "managed": "managed memory",
 }  # fmt: skip
+PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"), (1, ""), (1e-3, "m"), (1e-6, "\u00b5"), (1e-9, "n"))
 FAMILIES = ("eager", "torch", "ort", "trt", "other")
 NOT_DEPLOYED = ("replay", "bare", "model", "masked")
 
@@ -86,9 +87,8 @@ def scaled(value, unit, digits=3):
     """A number and its unit -> text with a prefix that keeps it between 1 and 1000: (0.00069, "s") -> "0.69 ms"."""
     if value == 0:
         return "0 " + unit
-    for factor, prefix in ((1e9, "G"), (1e6, "M"), (1e3, "k"), (1, ""), (1e-3, "m"), (1e-6, "\u00b5"), (1e-9, "n")):
-        if abs(value) >= factor * (1 - 0.5 * 10.0 ** -digits):
-            break
+    fits = [pair for pair in PREFIXES if abs(value) >= pair[0] * (1 - 0.5 * 10.0**-digits)]
+    factor, prefix = (fits or PREFIXES[-1:])[0]
     return "{} {}{}".format(short(value / factor, digits), prefix, unit)
 
 

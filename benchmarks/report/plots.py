@@ -142,15 +142,15 @@ def name_rows(axes, labels):
 
 
 def bars(axes, data):
-    """rows [{label, family, median, p90, p99}], xlabel: how long a call takes. Bar: median; line: to p99; diamond: p90."""
+    """rows [{label, family, median, p90, p99}], xlabel: how long a call takes. Bar: median; line: p99; diamond: p90."""
     top = max(row["p99"] for row in data["rows"])
     for place, row in enumerate(data["rows"]):
         axes.barh(place, row["median"], height=0.5, color=light(row["family"]))
         axes.plot([row["median"], row["p99"]], [place, place], color=light("ink"), linewidth=1.1, solid_capstyle="butt")
         axes.plot(row["p90"], place, "D", color=light("ink"), markersize=3.6)
         axes.annotate(
-            number(row["median"]), (max(row["p99"], row["p90"]), place), (6, 0), textcoords="offset points", va="center",
-            fontsize=9,
+            number(row["median"]), (max(row["p99"], row["p90"]), place), (6, 0), textcoords="offset points",
+            va="center", fontsize=9,
         )  # fmt: skip
     axes.set_xlim(0, 1.18 * top)
     axes.xaxis.set_major_locator(MaxNLocator(5))
@@ -199,7 +199,9 @@ def intervals(axes, data):
     axes.axvline(data["line"], color=light("ink"), linewidth=0.9)
     for place, row in enumerate(data["rows"]):
         colour = light(row["family"])
-        axes.plot([row["low"], row["high"]], [place, place], color=colour, linewidth=5, alpha=0.45, solid_capstyle="butt")
+        axes.plot(
+            [row["low"], row["high"]], [place, place], color=colour, linewidth=5, alpha=0.45, solid_capstyle="butt"
+        )
         axes.plot(row["middle"], place, "o", color=colour, markersize=5)
         left = row["high"] < data["line"]
         axes.annotate(
@@ -220,7 +222,9 @@ def intervals(axes, data):
 def lines(axes, data):
     """series [{label, family, x, y}], xlabel, ylabel, x_doubles (batch sizes): named at their right end."""
     values = [value for series in data["series"] for value in series["y"] if math.isfinite(value)]
-    scale(axes, "y", min(values), max(values)) if data.get("x_doubles") else axes.yaxis.set_major_locator(MaxNLocator(5))
+    scale(axes, "y", min(values), max(values)) if data.get("x_doubles") else axes.yaxis.set_major_locator(
+        MaxNLocator(5)
+    )
     ends = []
     for place, series in enumerate(data["series"]):
         colour = light(series.get("family") or SERIES[place % len(SERIES)])
@@ -321,9 +325,10 @@ def name_points(axes, points, height=12.0, letter=5.6):
     for point, (x, y) in zip(points, spots):
         box, offset, side = room_beside(x, y, letter * len(point["label"]), height, edges, taken)
         taken.append(box)
+        line = dict(arrowstyle="-", color=light("muted"), lw=0.6) if abs(offset[1]) > height else None
         note = axes.annotate(
             plain(point["label"]), (point["x"], point["y"]), offset, textcoords="offset points", ha=side, va="center",
-            fontsize=9, arrowprops=dict(arrowstyle="-", color=light("muted"), lw=0.6) if abs(offset[1]) > height else None,
+            fontsize=9, arrowprops=line,
         )  # fmt: skip
         note.set_in_layout(False)  # the plot keeps its size, on which the places depend
 

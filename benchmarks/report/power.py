@@ -15,7 +15,8 @@ def section(run):
     lead = []
     if run.power and run.power.get("idle_w"):
         lead = ["Idle, before the run: {}.".format(
-            ", ".join("{} {} W".format(rail, short(value)) for rail, value in run.power["idle_w"].items()))]  # fmt: skip
+            ", ".join("{} {} W".format(rail, short(value)) for rail, value in run.power["idle_w"].items())
+        )]  # fmt: skip
     return Section("power", title, lead, pictures, tables)
 
 
@@ -77,7 +78,8 @@ def rounds(run):
     limits = (min(0.9, 0.98 * min(values)), max(1.1, 1.02 * max(values)))
     data = {"series": series, "xlabel": "round", "ylabel": "a round's median / median round", "ylim": limits}
     return Picture("rounds", "Was the machine steady?", alt, "lines", data,
-                   "Flat lines at 1: steady. Lines that rise together: the machine slowed down; ratios hold all the same.")  # fmt: skip
+                   "Flat lines at 1: steady. Lines that rise together: the machine slowed down; ratios hold all "
+                   "the same.")  # fmt: skip
 
 
 def energy_table(run):
@@ -88,7 +90,12 @@ def energy_table(run):
     if not rows:
         return None
     of = (run.power or {}).get("total") or "all rails"
-    return Table("Energy an image ({}), what the idle machine takes included".format(of), ["system", "scenario", "batch", "mJ"], rows, 2)
+    return Table(
+        "Energy an image ({}), what the idle machine takes included".format(of),
+        ["system", "scenario", "batch", "mJ"],
+        rows,
+        2,
+    )
 
 
 def memory_table(run):
@@ -98,7 +105,9 @@ def memory_table(run):
         if any(found):
             rows.append([label(item.case), item.case.scenario, str(item.case.batch)]
                         + ["" if value is None else mebibytes(value) for value in found])  # fmt: skip
-    return Table("Memory", ["system", "scenario", "batch", "process, MiB", "device, MiB"], rows, 2, True) if rows else None
+    return (
+        Table("Memory", ["system", "scenario", "batch", "process, MiB", "device, MiB"], rows, 2, True) if rows else None
+    )
 
 
 def mebibytes(value):

@@ -136,5 +136,14 @@ def table(run, predictions):
         rows[-1] += ["", ""] if result is None else [label(result.case), milli(result.median_s)]
         same = result is not None and is_this_machine(run, item)
         rows[-1].append(short(item["seconds"] / result.median_s) if same else "")
-    head = ["target", "precision", "batch", "predicted ms", "interval, ms", "measured with", "measured, median ms", "predicted / measured"]
+    head = [
+        "target",
+        "precision",
+        "batch",
+        "predicted ms",
+        "interval, ms",
+        "measured with",
+        "measured, median ms",
+        "predicted / measured",
+    ]
     return Table("Predicted, and measured on {}".format(machine(run)), head, rows, 2)

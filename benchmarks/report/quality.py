@@ -14,7 +14,8 @@ def section(run):
         return None
     tables = [table(found)] if checked else []
     tables += [model_table(figures)] if figures else []
-    lead = ["Every system's output was compared with the bundle's reference, which eager PyTorch in float32 wrote, before and "
+    lead = ["Every system's output was compared with the bundle's reference, which eager PyTorch in float32 "
+    "wrote, before and "
             "after it was timed; one that is too far off gets no time."]  # fmt: skip
     return Section("quality", "Quality beside speed", lead, [picture(checked)] if len(checked) > 1 else [], tables)
 
@@ -42,7 +43,8 @@ def picture(checked):
         "ylabel": "largest difference",
     }  # fmt: skip
     return Picture("quality", "Speed and closeness: lower left is better", alt, "scatter", data,
-                   "Largest absolute difference of a value from the reference; a level of 8 bits is 0.0039.")  # fmt: skip
+                   "Largest absolute difference of a value from the reference; a level of 8 bits is "
+                   "0.0039.")  # fmt: skip
 
 
 def tiny(value):
@@ -63,7 +65,9 @@ def table(found):
             within, largest = item.levels.get("within_2"), item.levels.get("largest")
             rows[-1] += ["" if within is None else share(within), "" if largest is None else short(largest)]
         rows[-1] += [item.note] if noted else []
-    return Table("Differences from the reference; a level is 1/255 of the range", head + (["note"] if noted else []), rows)
+    return Table(
+        "Differences from the reference; a level is 1/255 of the range", head + (["note"] if noted else []), rows
+    )
 
 
 def model_table(figures):

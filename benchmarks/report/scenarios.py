@@ -12,7 +12,9 @@ PHASES = (("start_s", "start of Python"), ("load_s", "imports and load"), ("firs
 
 def found_in(run, scenario, *figures):
     """Run -> its results of one scenario that have these figures, by batch size, the slowest first."""
-    found = [item for item in run.results if item.case.scenario == scenario and all(name in item.figures for name in figures)]
+    found = [
+        item for item in run.results if item.case.scenario == scenario and all(name in item.figures for name in figures)
+    ]
     return sorted(found, key=lambda item: (item.case.batch, -item.median_s))
 
 
@@ -32,7 +34,8 @@ def overlapped(run):
                      "" if beside is None else interval(beside)])  # fmt: skip
     head = ["system", "batch", "images/s, two at once", "images/s, one alone", "gain", "times as fast as eager (95 %)"]
     notes = sorted(set(item.note for item in found if item.note))
-    lead = ["Two engines of a system, each in a thread of its own: queries over wall time. On a GPU one's copies overlap with the "
+    lead = ["Two engines of a system, each in a thread of its own: queries over wall time. On a GPU one's "
+    "copies overlap with the "
             "other's work, as trtexec defines throughput."]  # fmt: skip
     return Section("overlapped", "Overlapped", lead, [], [Table("Two engines at once", head, rows, 1)],
                    ["{}.".format(note) for note in notes])  # fmt: skip
@@ -49,8 +52,10 @@ def cold(run):
     data = {"rows": rows, "parts": [name for _, name in PHASES], "xlabel": "milliseconds"}
     picture = Picture("cold", "From process start to the first image", alt, "stacked", data)
     starts = min(len(item.rounds) for item in found)
-    lead = ["A new process each time, median of {} starts; what lies on disk may still be in memory, as for an application that "
-            "is started again. The first call also pays for allocations and caches: steady calls stand beside it.".format(starts)]  # fmt: skip
+    lead = ["A new process each time, median of {} starts; what lies on disk may still be in memory, as for an "
+    "application that "
+            "is started again. The first call also pays for allocations and caches: steady calls stand beside "
+            "it.".format(starts)]  # fmt: skip
     return Section("cold", "Cold start", lead, [picture], [cold_table(found)])
 
 
@@ -87,7 +92,8 @@ def paced(run):
         data["line"] = 1e3 / rates.pop()
     picture = Picture("paced", "From due to done at a fixed rate", alt, "spread", data,
                       "black line: when the next is due" if "line" in data else "")  # fmt: skip
-    lead = ["One image is due every so often, with idle gaps between, as for a camera or a display; one is missed when it is not "
+    lead = ["One image is due every so often, with idle gaps between, as for a camera or a display; one is "
+    "missed when it is not "
             "done before the next is due."]  # fmt: skip
     return Section("paced", "At a fixed rate", lead, [picture], [paced_table(found)])
 
@@ -102,7 +108,16 @@ def done(result):
 
 
 def paced_table(found):
-    head = ["system", "rate, Hz", "frames", "missed", "missed, %", "call, median ms", "due to done, median ms", "p99 ms"]
+    head = [
+        "system",
+        "rate, Hz",
+        "frames",
+        "missed",
+        "missed, %",
+        "call, median ms",
+        "due to done, median ms",
+        "p99 ms",
+    ]
     head += ["slowest ms", "jitter (p99 - median), ms"]
     rows = []
     for item in found:

@@ -1,4 +1,5 @@
-"""A plot as a part of a page: an inline SVG with the page's colours, a description, and names that clash with no other's."""
+"""A plot as a part of a page: an inline SVG with the page's colours, a description, and names that clash with no
+other's."""
 
 import re
 
@@ -14,8 +15,12 @@ def inline(text, name, title, description, escape):
     text = re.sub(r"url\(#([^)]*)\)", r"url(#{}-\1)".format(name), text)
     text = re.sub(r'\b(?:xlink:)?href="#([^"]*)"', r'href="#{}-\1"'.format(name), text)
     box = re.search(r'viewBox="[^"]*"', text).group(0)
-    told = '<title id="{0}-title">{1}</title><desc id="{0}-desc">{2}</desc>'.format(name, escape(title), escape(description))
-    opening = '<svg {} role="img" aria-labelledby="{}-title" aria-describedby="{}-desc">{}'.format(box, name, name, told)
+    told = '<title id="{0}-title">{1}</title><desc id="{0}-desc">{2}</desc>'.format(
+        name, escape(title), escape(description)
+    )
+    opening = '<svg {} role="img" aria-labelledby="{}-title" aria-describedby="{}-desc">{}'.format(
+        box, name, name, told
+    )
     text = re.sub(r"<svg\b[^>]*>", lambda _: opening, text, count=1)
     return themed(text)
 

@@ -8,7 +8,8 @@ pytest.importorskip("matplotlib", reason="the page needs jinja2 and matplotlib, 
 from latentjet.benchmarks.report import page  # noqa: E402
 
 pytestmark = pytest.mark.skipif(
-    browser.find() is None, reason="no Chromium here: apt-get install chromium-headless-shell, then these tests open the page"
+    browser.find() is None,
+    reason="no Chromium here: apt-get install chromium-headless-shell, then these tests open the page",
 )
 PHONE = {"width": 360, "height": 740, "phone": True}
 GROUND = "getComputedStyle(document.body).backgroundColor"
@@ -23,12 +24,14 @@ PLOT = "getComputedStyle(document.querySelector('svg text')).fill"
 
 
 @pytest.fixture(scope="module")
-def places(tmp_path_factory):
+def places(tmp_path_factory, whole):
     """URLs of the page of a full run and of one with hostile names."""
-    folder, full = tmp_path_factory.mktemp("pages"), runs.full()
+    folder = tmp_path_factory.mktemp("pages")
     hostile = "</title><script>document.title = 'broken into'</script><img src=x onerror=alert(2)>" + 12 * "long"
-    named = runs.plain()._replace(machine={"board": hostile}, warnings=({"what": hostile, "advice": hostile},))
-    for name, content in (("full", page.page([full], [runs.estimate()])), ("hostile", page.page([named]))):
+    named = runs.plain(batches=(1,))._replace(
+        machine={"board": hostile}, warnings=({"what": hostile, "advice": hostile},)
+    )
+    for name, content in (("full", whole), ("hostile", page.page([named]))):
         (folder / (name + ".html")).write_bytes(content.encode("utf-8"))
     return {name: (folder / (name + ".html")).as_uri() for name in ("full", "hostile")}
 
@@ -83,6 +86,10 @@ def test_on_paper_it_is_light_and_shows_what_was_folded(tab, places):
 
 def test_the_keyboard_reaches_every_table_and_link(tab, places):
     tab.open(places["full"])
-    assert tab.evaluate("[...document.querySelectorAll('.scroll')].every(box => box.tabIndex === 0 && box.getAttribute('aria-label'))")
-    assert tab.evaluate("[...document.querySelectorAll('nav a')].every(link => document.querySelector(link.getAttribute('href')))")
+    assert tab.evaluate(
+        "[...document.querySelectorAll('.scroll')].every(box => box.tabIndex === 0 && box.getAttribute('aria-label'))"
+    )
+    assert tab.evaluate(
+        "[...document.querySelectorAll('nav a')].every(link => document.querySelector(link.getAttribute('href')))"
+    )
     assert tab.evaluate("[...document.querySelectorAll('h1,h2,h3')].map(item => item.tagName)")[0] == "H1"

@@ -144,16 +144,25 @@ def test_what_changes_in_any_run_does_not_make_runs_unlike():
 
 def test_locked_clocks_are_another_mode_and_the_present_clock_is_not():
     def clocked(**clock):
-        return changed(runs.plain(), "before", clocks_hz={"gpu": dict({"now": 9e8, "least": 1.14e8, "most": 1.3e9}, **clock)})
+        return changed(
+            runs.plain(), "before", clocks_hz={"gpu": dict({"now": 9e8, "least": 1.14e8, "most": 1.3e9}, **clock)}
+        )
 
     (found,) = unlike.differences(clocked(), clocked(least=1.3e9))
-    assert (found.kind, found.name, found.one, found.other) == ("mode", "gpu clock", "114 to 1300 MHz", "1300 MHz, locked")
+    assert (found.kind, found.name, found.one, found.other) == (
+        "mode",
+        "gpu clock",
+        "114 to 1300 MHz",
+        "1300 MHz, locked",
+    )
     assert unlike.differences(clocked(), clocked(now=1.3e9)) == []
 
 
 def test_cores_are_one_clock():
     def cored(most):
-        return changed(runs.plain(), "before", clocks_hz={"cpu%d" % core: {"least": 1e9, "most": most} for core in range(64)})
+        return changed(
+            runs.plain(), "before", clocks_hz={"cpu%d" % core: {"least": 1e9, "most": most} for core in range(64)}
+        )
 
     (found,) = unlike.differences(cored(2e9), cored(3e9))
     assert found.name == "cpu clock" and found.other == "1000 to 3000 MHz"
@@ -179,10 +188,16 @@ def test_the_command_on_two_like_runs(files):
     status, out, err = files({"a": runs.plain(0), "b": runs.plain(1)}, "a.json", "b.json", "--threshold", "10%")
     assert status == 0 and err == ""
     lines = out.splitlines()
-    assert lines[0].startswith("A  a.json: flow 'decode' on Invented CPU") and lines[-1] == "4 cases: 4 alike; threshold 10 %"
+    assert (
+        lines[0].startswith("A  a.json: flow 'decode' on Invented CPU")
+        and lines[-1] == "4 cases: 4 alike; threshold 10 %"
+    )
     assert sum(" alike" in line for line in lines[:-1]) == 4 and "drawn by themselves" in out
     pair = compare(runs.plain(0), runs.plain(1)).pairs[0]
-    assert any("{:.4f}".format(1e3 * pair.before.median_s) in line and "{:.3f} (".format(pair.ratio.median) in line for line in lines)
+    assert any(
+        "{:.4f}".format(1e3 * pair.before.median_s) in line and "{:.3f} (".format(pair.ratio.median) in line
+        for line in lines
+    )
 
 
 def test_the_command_ends_with_3_for_a_regression(files):

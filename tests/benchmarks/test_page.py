@@ -49,7 +49,10 @@ class Reader(HTMLParser):
 def hostile_run():
     """A run whose every name tries to become markup, a formula or a path."""
     full = runs.full()
-    results = [item._replace(case=item.case._replace(system=HOSTILE) if item.case.system == "ort" else item.case, note=HOSTILE) for item in full.results]
+    results = [
+        item._replace(case=item.case._replace(system=HOSTILE) if item.case.system == "ort" else item.case, note=HOSTILE)
+        for item in full.results
+    ]
     return full._replace(
         results=tuple(results), started=HOSTILE, machine=dict(full.machine, board=HOSTILE, environment={HOSTILE: HOSTILE}),
         bundle=dict(full.bundle, name=HOSTILE, graph=HOSTILE, quality={HOSTILE: 1.0}), versions={HOSTILE: HOSTILE},
@@ -57,12 +60,6 @@ def hostile_run():
         layers=({"system": HOSTILE, "batch": 1, "layers": [{"layer": HOSTILE, "name": HOSTILE, "operators": [HOSTILE], "seconds": 1.0}]},),
         settings=dict(full.settings, left_out=[{"system": HOSTILE, "reason": HOSTILE}]),
     )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def whole():
-    """The page of a full run, with a prediction."""
-    return page.page([runs.full()], [runs.estimate()])
 
 
 def test_the_page_is_whole_and_every_id_is_there_once(whole):
@@ -77,7 +74,11 @@ def test_the_page_is_whole_and_every_id_is_there_once(whole):
 def test_the_page_needs_no_network_and_no_script(whole):
     tags = [tag for tag, _ in Reader(whole).tags]
     assert not {"script", "iframe", "img", "object", "embed", "form", "base"} & set(tags)
-    assert "default-src 'none'" in whole and "@import" not in whole and "http" not in re.sub(r'http-equiv|xmlns(:\w+)?="[^"]*"', "", whole)
+    assert (
+        "default-src 'none'" in whole
+        and "@import" not in whole
+        and "http" not in re.sub(r'http-equiv|xmlns(:\w+)?="[^"]*"', "", whole)
+    )
     assert whole.count("<!DOCTYPE html>") == 1 and '<html lang="en">' in whole and "width=device-width" in whole
 
 
@@ -92,7 +93,10 @@ def test_every_section_and_table_is_on_the_page(whole):
 
 
 def test_every_picture_is_described(whole):
-    reader, pictures = Reader(whole), [item for section in sections(runs.full(), [runs.estimate()]) for item in section.pictures]
+    reader, pictures = (
+        Reader(whole),
+        [item for section in sections(runs.full(), [runs.estimate()]) for item in section.pictures],
+    )
     drawn = [attributes for tag, attributes in reader.tags if tag == "svg"]
     assert len(drawn) == len(pictures) > 10
     for picture, attributes in zip(pictures, drawn):
@@ -135,13 +139,19 @@ def test_names_from_the_data_stay_text():
 
 def test_a_lean_run_makes_a_lean_page():
     reader = Reader(page.page([runs.plain(systems=("ort",), batches=(1,), count=3)]))
-    assert [text for text in ("Time by layer", "Cold start", "Beside eager PyTorch", "Throughput", "warnings") if text in reader.texts] == []
+    assert [
+        text
+        for text in ("Time by layer", "Cold start", "Beside eager PyTorch", "Throughput", "warnings")
+        if text in reader.texts
+    ] == []
     assert "Latency" in reader.texts
 
 
 def test_several_runs_are_one_page():
     reader = Reader(page.page([runs.plain(0), runs.plain(1)]))
-    assert "The runs beside each other" in reader.texts and {"run1", "run2", "run2-latency", "all-runs"} <= set(reader.ids)
+    assert "The runs beside each other" in reader.texts and {"run1", "run2", "run2-latency", "all-runs"} <= set(
+        reader.ids
+    )
     assert len(reader.ids) == len(set(reader.ids))
     assert [tag for tag, _ in reader.tags].count("h1") == 1
 
@@ -152,7 +162,10 @@ def test_a_plot_is_the_same_for_the_same_picture():
 
 
 def test_no_line_breaks_between_a_number_and_its_unit():
-    assert page.together("in 0.56 ms (95 % 3 to 4) 5 \u00b5s, 2 s.") == "in 0.56\u00a0ms (95\u00a0% 3 to 4) 5\u00a0\u00b5s, 2\u00a0s."
+    assert (
+        page.together("in 0.56 ms (95 % 3 to 4) 5 \u00b5s, 2 s.")
+        == "in 0.56\u00a0ms (95\u00a0% 3 to 4) 5\u00a0\u00b5s, 2\u00a0s."
+    )
     assert page.together("8 systems, 2 sets") == "8 systems, 2 sets"
 
 
@@ -184,7 +197,9 @@ def test_the_command_writes_page_markdown_and_png(report, tmp_path):
     options = ["--out", "p.html", "--markdown", "p.md", "--png", "p.png"]
     assert report("run.json", *options) == (0, "p.html\np.png\np.md\n", "")
     assert (tmp_path / "p.html").read_text(encoding="utf-8").rstrip().endswith("</html>")
-    assert (tmp_path / "p.png").read_bytes().startswith(b"\x89PNG") and "![plots of the run](p.png)" in (tmp_path / "p.md").read_text(encoding="utf-8")
+    assert (tmp_path / "p.png").read_bytes().startswith(b"\x89PNG") and "![plots of the run](p.png)" in (
+        tmp_path / "p.md"
+    ).read_text(encoding="utf-8")
     status, out, err = report("run.json", *options)
     assert status == 1 and out == "" and "p.html exists already" in err and "--overwrite" in err
 

@@ -81,7 +81,13 @@ class Browser:
 
     def open(self, url, width=1280, height=900, dark=False, media="", phone=False):
         """Open a page as on such a screen, and wait until it is there."""
-        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=2 if phone else 1, mobile=phone)
+        self.call(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=2 if phone else 1,
+            mobile=phone,
+        )
         scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
         self.call("Emulation.setEmulatedMedia", media=media, features=scheme)
         self.events = []
@@ -114,5 +120,7 @@ class Browser:
 
     def print_pdf(self):
         """The page as it is printed on A4 -> bytes of a PDF."""
-        found = self.call("Page.printToPDF", paperWidth=8.27, paperHeight=11.69, printBackground=True, preferCSSPageSize=False)
+        found = self.call(
+            "Page.printToPDF", paperWidth=8.27, paperHeight=11.69, printBackground=True, preferCSSPageSize=False
+        )
         return base64.b64decode(found["data"])

@@ -15,7 +15,9 @@ def rounds(median_s, count, calls, random, noise=0.02, wander=0.01):
     return tuple(tuple(float(value) for value in part) for part in seconds)
 
 
-def plain(seed=0, slower=1.0, systems=("eager", "ort"), batches=(1, 8), count=20, calls=15, noise=0.02, wander=0.01, **changes):
+def plain(
+    seed=0, slower=1.0, systems=("eager", "ort"), batches=(1, 8), count=20, calls=15, noise=0.02, wander=0.01, **changes
+):
     """A run of single and batch; slower: {system: factor} or one factor for all but eager."""
     random = np.random.RandomState(seed)
     results = []
@@ -24,7 +26,14 @@ def plain(seed=0, slower=1.0, systems=("eager", "ort"), batches=(1, 8), count=20
             factor = slower.get(system, 1.0) if isinstance(slower, dict) else 1.0 if system == "eager" else slower
             case = Case("single" if batch == 1 else "batch", system, "fp32", batch, 1)
             median = 1e-3 * SPEED_MS[system] * batch**0.7 * factor
-            results.append(Result(case, rounds(median, count, calls, random, noise, wander), 1e-6, levels={"within_2": 1.0, "largest": 0.01}))
+            results.append(
+                Result(
+                    case,
+                    rounds(median, count, calls, random, noise, wander),
+                    1e-6,
+                    levels={"within_2": 1.0, "largest": 0.01},
+                )
+            )
     run = Run(
         started="2026-01-02T03:04:05Z",
         finished="2026-01-02T03:05:05Z",
@@ -42,7 +51,7 @@ def plain(seed=0, slower=1.0, systems=("eager", "ort"), batches=(1, 8), count=20
 def full(seed=0):
     """A run with everything that a file can hold."""
     random = np.random.RandomState(seed)
-    base = plain(seed, systems=tuple(SPEED_MS), batches=(1, 8, 64), count=12, calls=10)
+    base = plain(seed, systems=tuple(SPEED_MS), batches=(1, 64), count=12, calls=10)
     results = [with_device(item) for item in base.results]
     results += [half(item, random) for item in base.results if item.case.system == "trt"]
     first = {item.case.system: item for item in base.results if item.case.batch == 1}
@@ -93,7 +102,9 @@ def with_device(item):
         return item
     device = tuple(tuple(0.8 * value for value in part) for part in item.rounds)
     return item._replace(
-        device_rounds=device, memory={"process_bytes": 600 << 20, "device_bytes": 90 << 20}, energy_j_per_image=0.0021 / item.case.batch**0.3
+        device_rounds=device,
+        memory={"process_bytes": 600 << 20, "device_bytes": 90 << 20},
+        energy_j_per_image=0.0021 / item.case.batch**0.3,
     )
 
 
@@ -106,7 +117,9 @@ def half(item, random):
 def overlapped(item, random):
     walls = [40 * 0.7 * item.median_s * float(value) for value in random.uniform(0.99, 1.01, 20)]
     case = item.case._replace(scenario="overlapped")
-    return Result(case, tuple((wall / 40,) for wall in walls), 1e-6, figures={"queries": [40] * 20, "wall_s": walls, "engines": 2})
+    return Result(
+        case, tuple((wall / 40,) for wall in walls), 1e-6, figures={"queries": [40] * 20, "wall_s": walls, "engines": 2}
+    )
 
 
 def paced(item, late, random):
@@ -130,15 +143,34 @@ def cold(item, random):
 def layers(random):
     found = [{"name": "squeeze", "operators": ["Conv"], "layer": "squeeze", "seconds": 2.1e-5}]
     for number in range(12):
-        for node, operators in (("first", ["Conv", "Relu"]), ("middle", ["Conv", "Relu"]), ("last", ["Conv", "Tanh"]), ("affine", ["Exp", "Mul", "Add"])):
+        for node, operators in (
+            ("first", ["Conv", "Relu"]),
+            ("middle", ["Conv", "Relu"]),
+            ("last", ["Conv", "Tanh"]),
+            ("affine", ["Exp", "Mul", "Add"]),
+        ):
             name = "/couplings.{}/{}".format(number, node)
-            found.append({"name": name, "operators": operators, "layer": "couplings.{}".format(number), "seconds": float(random.uniform(1e-5, 4e-5))})
+            found.append(
+                {
+                    "name": name,
+                    "operators": operators,
+                    "layer": "couplings.{}".format(number),
+                    "seconds": float(random.uniform(1e-5, 4e-5)),
+                }
+            )
     return found + [{"name": "logit", "operators": ["Sigmoid", "Sub", "Mul"], "layer": None, "seconds": 1.1e-5}]
 
 
 def estimate(target="tx2", mode="MAXN", precision="fp32", batch=1):
     """What `latentjet estimate --json` writes, invented."""
-    found = [{"name": "couplings.{}".format(number), "seconds": 6e-5 + 5e-6 * number, "bound": ("launch", "memory", "arithmetic")[number % 3]} for number in range(12)]
+    found = [
+        {
+            "name": "couplings.{}".format(number),
+            "seconds": 6e-5 + 5e-6 * number,
+            "bound": ("launch", "memory", "arithmetic")[number % 3],
+        }
+        for number in range(12)
+    ]
     return {
         "target": target, "mode": mode, "precision": precision, "batch": batch,
         "seconds": sum(item["seconds"] for item in found), "layers": found,
