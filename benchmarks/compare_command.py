@@ -16,7 +16,8 @@ STATUS = """exit status: 0 compared; 1 refused or not readable; 2 wrong usage; 3
 slower by more than that with its whole interval. For CI: latentjet bench compare main.json mine.json --threshold 10%"""
 EXPLAINED = (
     "Intervals: each run's rounds drawn by themselves, since the runs were not side by side. They hold\n"
-    "what varied within the runs, not what differs from one start to the next: choose a threshold above that, and\nrepeat a run in doubt."
+    "what varied within the runs, not what differs from one start to the next: choose a threshold above that,\n"
+    "and repeat a run in doubt."
 )
 FEW_ROUNDS = 10
 

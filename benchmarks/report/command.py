@@ -10,8 +10,9 @@ from . import headline, prediction
 from .markdown import markdown
 from .sections import sections
 
-ABOUT = """One page about one or more runs: HTML in a single file that needs neither network nor script, Markdown, or
-a PNG of the plots. The headline is about the first run. HTML needs jinja2 and matplotlib, PNG matplotlib, Markdown nothing."""
+ABOUT = """One page about one or more runs: HTML in a single file that needs neither network nor script, Markdown, or a
+PNG of the plots. The headline is about the first run. HTML needs jinja2 and matplotlib, PNG matplotlib, Markdown
+neither."""
 
 
 def add(commands):

@@ -12,7 +12,6 @@ from latentjet.benchmarks.report.sections import sections
 from latentjet.benchmarks.results import Case, Ratio, Result, percentile
 from latentjet.runtime.errors import InputError
 
-
 FULL = runs.full()
 
 
