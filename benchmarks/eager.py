@@ -13,7 +13,6 @@ from ..runtime.errors import BackendError, BundleError
 from ..train.models import build
 
 FORMS = ("eager", "channels-last", "torchscript", "compile")
-EXAMPLE_ROWS = 2
 
 
 class Method(torch.nn.Module):
@@ -28,9 +27,13 @@ class Method(torch.nn.Module):
 
 
 class EagerEngine(Engine):
-    """A method of the trained model: `call`(tensors) on a device, in a precision ("fp32" or, on GPUs, "fp16")."""
+    """A method of the trained model: `call`(tensors) on a device, in a precision ("fp32" or, on GPUs, "fp16").
+
+    each_batch: every batch size is compiled by itself, which takes its time, so none is run that is not timed.
+    """
 
     backend = "eager"
+    each_batch = False
 
     def __init__(self, graph, call, device=torch.device("cpu"), precision="fp32"):  # noqa: B008
         super().__init__(graph)
@@ -48,6 +51,7 @@ class EagerEngine(Engine):
         model = loaded(bundle).to(place)
         model = model.half() if precision == "fp16" else model
         engine = cls(graph, None, place, precision)
+        engine.each_batch = form == "compile"
         engine.call = formed(form, model, graph, engine)
         return engine
 
@@ -145,24 +149,24 @@ def formed(form, model, graph, engine):
         raise BackendError("torch {} makes no {} of this: {:.200}".format(torch.__version__, form, told))
 
 
-def example(graph, engine):
-    """Inputs of zeros, but for labels, in the engine's type and place."""
-    shapes = [(EXAMPLE_ROWS,) + tuple(tensor.shape[1:]) for tensor in graph.inputs]
+def example(graph, engine, rows):
+    """So many rows of zeros for each input, in the engine's type and place."""
+    shapes = [(rows,) + tuple(tensor.shape[1:]) for tensor in graph.inputs]
     return [torch.zeros(shape, dtype=engine.type, device=engine.device) for shape in shapes]
 
 
 def traced(model, graph, engine):
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # newer releases deprecate it
-        return torch.jit.freeze(torch.jit.trace(Method(model, graph.name).eval(), example(graph, engine)))
+        return torch.jit.freeze(torch.jit.trace(Method(model, graph.name).eval(), example(graph, engine, 2)))
 
 
 def compiled(model, graph, engine):
     if not hasattr(torch, "compile"):
         raise BackendError("torch {} has no torch.compile: it came with 2.0".format(torch.__version__))
     mode = "reduce-overhead" if engine.device.type == "cuda" else None
-    call = torch.compile(Method(model, graph.name).eval(), mode=mode)
+    call = torch.compile(Method(model, graph.name).eval(), mode=mode, dynamic=False)
     with warnings.catch_warnings(), torch.inference_mode():
         warnings.simplefilter("ignore")
-        call(*example(graph, engine))
+        call(*example(graph, engine, 1))
     return call

@@ -11,7 +11,6 @@ import tempfile
 
 import numpy as np
 
-from ..runtime.ort import open_session
 from . import loads, nodes
 
 TOLD = ("ort", "trt", "trt-fp16", "trt-fp32")  # the systems that are asked
@@ -37,6 +36,8 @@ def measure(bundle, engine, system, batches, threads, seed=0):
 
 def of_onnx_runtime(bundle, engine, inputs, threads, known):
     """Inputs of one batch -> [{name, operators, layer, seconds}], in the order they ran: medians over CALLS calls."""
+    from ..runtime.ort import open_session  # here, for machines that have TensorRT alone
+
     folder = tempfile.mkdtemp(prefix="latentjet-")
     try:
         content = bundle.read(engine.graph.file)

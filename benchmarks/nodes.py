@@ -26,7 +26,7 @@ class Node(NamedTuple):
 def read(content):
     """ONNX bytes -> list of Node, in the order of the file. Raises BundleError where the bytes are no ONNX."""
     try:
-        graph = next(value for number, value in fields(content) if number == 7)
+        graph = next(value for number, value in list(fields(content)) if number == 7)
         parts = list(fields(graph))
         weights = {_text(dict(fields(value)).get(8, b"")) for number, value in parts if number == 5}
         return placed([_node(value) for number, value in parts if number == 1], weights)

@@ -99,10 +99,10 @@ def both(pair, count, made, clock):
 
 
 def paced(
-    subjects, rounds, rate_hz, seconds=PACED_S, progress=None, failed=None, clock=time.perf_counter, wait=time.sleep
+    subjects, rounds, rate_hz, seconds=None, progress=None, failed=None, clock=time.perf_counter, wait=time.sleep
 ):
-    """{key: Subject} -> {key: (Timing, figures)}; each round is so many seconds of frames."""
-    frames = max(int(round(rate_hz * seconds)), 2)
+    """{key: Subject} -> {key: (Timing, figures)}; each round is so many seconds of frames (None: PACED_S)."""
+    frames = max(int(round(rate_hz * (PACED_S if seconds is None else seconds))), 2)
     made, turns = {}, {}
     for key, subject in subjects.items():
         warm_up(subject.call)

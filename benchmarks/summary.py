@@ -15,7 +15,7 @@ def latencies(run):
 def lines(run):
     """A Run -> lines: each result of the other scenarios, energy, and what the harness itself costs."""
     found = [told(result) for result in run.results if result.case.scenario not in LATENCIES]
-    found += energies(run)
+    found += devices(run) + energies(run)
     harness = run.settings.get("harness_s", {})
     if harness:
         costs = ", ".join("{:.1f} us at batch {}".format(1e6 * harness[batch], batch) for batch in harness)
@@ -31,7 +31,7 @@ def told(result):
         text = "{:.0f} samples/s by wall clock".format(result.samples_per_s)
     elif case.scenario == "paced":
         begun, spare = (1e3 * percentile(figures[name], 99) for name in ("started_s", "lateness_s"))
-        text = "{:g} Hz: {} of {} deadlines missed; of 99 in 100, begun within {:.3f} ms, ready {:.3f} ms before".format(
+        text = "{:g} Hz: {} of {} deadlines missed; 99 in 100 began within {:.3f} ms and had {:.3f} ms to spare".format(
             figures["rate_hz"], figures["missed"], figures["frames"], begun, -spare
         )
     else:
@@ -41,6 +41,18 @@ def told(result):
             "later ones {steady_s:.4f} s".format(result.median_s, **parts)
         )
     return start + text + (" ({})".format(result.note) if result.note else "")
+
+
+def devices(run):
+    """A line on what the device's own clock said, where there is one."""
+    known = [item for item in run.results if item.device_rounds is not None]
+    if not known:
+        return []
+    costs = [
+        "{} at batch {} {:.4f}".format(item.case.system, item.case.batch, 1e3 * float(np.median(item.device_seconds)))
+        for item in known
+    ]
+    return ["median ms by the device's own clock: {}".format(", ".join(costs))]
 
 
 def energies(run):

@@ -40,24 +40,53 @@ def fails(run):
     return call
 
 
+HARNESS = "of every call the harness itself takes "
+
+
 def test_run_prints_a_table_and_keeps_what_show_prints_again(bundles, tmp_path, run):
     place = tmp_path / "run.json"
     status, out, err = run(
         "run", bundles / "cvae.bundle", "--backends", "eager,ort", "--batch", "1,2", "--out", place, *QUICK
     )
-    assert status == 0 and err == ""
+    assert status == 0 and all(line.startswith("warning: ") and "; " in line for line in err.splitlines())
     lines = out.splitlines()
     assert lines[-1] == str(place)
-    assert [line.split()[:2] for line in lines[2:-1]] != []
-    assert sorted(tuple(line.split()[:2]) for line in lines[2:-1]) == [
+    assert lines[-2].startswith(HARNESS) and " us at batch 1, " in lines[-2] and " us at batch 2 " in lines[-2]
+    assert sorted(tuple(line.split()[:2]) for line in lines[2:-2]) == [
         ("1", "eager"), ("1", "ort"), ("2", "eager"), ("2", "ort")
     ]  # fmt: skip
     kept = load(str(place))
     assert len(kept.results) == 4 and kept.settings["rounds"] == 2
     for item in kept.results:
-        assert any(f"{1e3 * item.median_s:.4f}" in line for line in lines[2:-1])
-    assert run("show", place) == (0, "\n".join(lines[:-1]) + "\n", "")
+        assert any(f"{1e3 * item.median_s:.4f}" in line for line in lines[2:-2])
+    status, shown, _ = run("show", place)
+    assert status == 0 and all(line in shown for line in lines[2:-2])
     assert os.listdir(str(tmp_path)) == ["run.json"]
+
+
+def test_quality_is_kept_and_a_wrong_one_is_told_before_anything_is_timed(bundles, tmp_path, run, fails, monkeypatch):
+    place, figures = tmp_path / "run.json", tmp_path / "evaluate.json"
+    figures.write_text(json.dumps({"figures": {"fid": {"value": 9.5}}}))
+    more = ["--systems", "replay", "--batch", "1", "--quality", figures, "--out", place]
+    assert run("run", bundles / "vae.bundle", *(more + QUICK))[0] == 0
+    assert load(str(place)).bundle["quality"] == {"fid": 9.5}
+    figures.write_text("[]")
+    monkeypatch.setattr(bench.suite, "run", None)
+    assert "no result of latentjet evaluate" in fails("run", bundles / "vae.bundle", *more[:-1], tmp_path / "b.json")
+
+
+def test_other_scenarios_are_a_line_each(bundles, run, monkeypatch):
+    monkeypatch.setattr(bench.suite.scenarios, "PACED_S", 0.02)
+    options = ["--systems", "replay", "--scenarios", "overlapped,paced,cold", "--batch", "2", "--rate", "500"]
+    status, out, _ = run("run", bundles / "vae.bundle", *(options + QUICK))
+    assert status == 0
+    lines = out.splitlines()
+    assert [line.split()[:4] for line in lines[:-1]] == [
+        ["overlapped", "batch", "2", "replay"], ["paced", "batch", "1", "replay"], ["cold", "batch", "1", "replay"]
+    ]  # fmt: skip
+    assert "samples/s by wall clock" in lines[0] and "no copies overlap" in lines[0]
+    assert "500 Hz: " in lines[1] and "deadlines missed" in lines[1]
+    assert "first image after " in lines[2] and "later ones " in lines[2]
 
 
 def test_run_without_out_keeps_nothing(bundles, tmp_path, run, monkeypatch):
@@ -109,8 +138,14 @@ def test_a_wrong_engine_gets_no_time_and_writes_nothing(bundle, altered, tmp_pat
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        (["--backends", "onnx"], "system is 'onnx', expected one of: bare, eager, masked, "),
+        (["--backends", "onnx"], "system is 'onnx', expected one of: bare, compile, eager, "),
         (["--backends", "ort,ort"], "each once"),
+        (["--systems", "trt-fp8"], "parts of trt's combine"),
+        (["--backends", "ort", "--scenarios", "warm"], "scenario is 'warm', expected of: single, batch"),
+        (["--backends", "ort", "--scenarios", "batch", "--batch", "1"], "needs sizes above 1"),
+        (["--backends", "ort", "--rate", "0"], "rate is 0.0 Hz"),
+        (["--backends", "ort", "--device", "gpu"], "device is 'gpu', expected one of: auto, cpu, cuda"),
+        (["--backends", "ort", "--quality", "none.json"], "none.json cannot be read"),
         (["--backends", ""], "expected one of"),
         (["--backends", "ort", "--graph", "sample"], "no graph 'sample'"),
         (["--backends", "ort", "--batch", "0"], "batch is 0, expected at least 1"),
@@ -163,14 +198,26 @@ def test_bench_without_torch_still_times_ort(bundles, run, fails, monkeypatch):
     with_eager = ["--backends", "eager,ort", "--batch", "1"]
     assert "pip install torch" in fails("run", bundles / "vae.bundle", *with_eager, *QUICK)
     status, out, err = run("run", bundles / "vae.bundle", "--batch", "1", *QUICK)
-    assert status == 0 and err == "without eager PyTorch: torch is not installed\n"
+    assert status == 0 and "left out: eager: system 'eager' cannot be loaded" in err
     assert " ort " in out and " eager " not in out
 
 
 def test_what_is_timed_unless_told(bundles, run, bundle, altered):
     status, out, err = run("run", bundles / "cvae.bundle", "--batch", "1", *QUICK)
-    assert status == 0 and err == "" and " ort " in out and " eager " in out
+    assert status == 0 and " ort " in out and " eager " in out and " torchscript " in out
     status, out, err = run("run", altered(bundle, {"weights.npz": None}), "--batch", "1", *QUICK)
-    assert status == 0 and err == "without eager PyTorch: {} holds no weights\n".format(bundle)
+    assert status == 0 and "left out: eager, torchscript: {} holds no weights".format(bundle) in err
     assert " ort " in out and " eager " not in out
-    assert run("run", bundles / "vae.bundle", "--backends", "ort", "--batch", "1", *QUICK)[0] == 0
+
+
+def test_all_systems_names_every_one_that_cannot_run_here(bundles, run, monkeypatch):
+    """With replay alone left to run: what it names is the rest of the table."""
+    for package in ("torch", "onnxruntime", "tensorrt", "tensorrt_rtx", "pycuda"):
+        monkeypatch.setitem(sys.modules, package, None)
+    for module in ("benchmarks.eager", "benchmarks.masked", "benchmarks.overhead", "runtime.ort"):
+        monkeypatch.delitem(sys.modules, "latentjet." + module, raising=False)
+    monkeypatch.setattr(bench.suite.layers, "TOLD", ())
+    status, out, err = run("run", bundles / "vae.bundle", "--systems", "all", "--batch", "1", *QUICK)
+    assert status == 0 and " replay " in out
+    left = [name for line in err.splitlines() if line.startswith("left out: ") for name in line.split(": ")[1].split(", ")]
+    assert sorted(left) == sorted(set(bench.systems.ALL) - {"replay"})

@@ -1,7 +1,7 @@
 """The page in a real Chromium: no request, no complaint, nothing wider than a phone, readable in print and in the dark."""
 
 import pytest
-from doubles import browser, runs
+from doubles import browser, pages, runs
 
 pytest.importorskip("jinja2", reason="the page needs jinja2 and matplotlib, which this Python does not have")
 pytest.importorskip("matplotlib", reason="the page needs jinja2 and matplotlib, which this Python does not have")
@@ -24,14 +24,14 @@ PLOT = "getComputedStyle(document.querySelector('svg text')).fill"
 
 
 @pytest.fixture(scope="module")
-def places(tmp_path_factory, whole):
+def places(tmp_path_factory):
     """URLs of the page of a full run and of one with hostile names."""
     folder = tmp_path_factory.mktemp("pages")
     hostile = "</title><script>document.title = 'broken into'</script><img src=x onerror=alert(2)>" + 12 * "long"
     named = runs.plain(batches=(1,))._replace(
         machine={"board": hostile}, warnings=({"what": hostile, "advice": hostile},)
     )
-    for name, content in (("full", whole), ("hostile", page.page([named]))):
+    for name, content in (("full", pages.whole()), ("hostile", page.page([named]))):
         (folder / (name + ".html")).write_bytes(content.encode("utf-8"))
     return {name: (folder / (name + ".html")).as_uri() for name in ("full", "hostile")}
 

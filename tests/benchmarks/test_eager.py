@@ -4,7 +4,8 @@ import io
 
 import numpy as np
 import pytest
-from latentjet.benchmarks.suite import open_system
+import torch
+from latentjet.benchmarks.systems import open_system
 from latentjet.runtime.bundle import Bundle
 from latentjet.runtime.errors import BackendError, BundleError, InputError
 
@@ -108,3 +109,72 @@ def test_a_model_that_is_not_known(bundle, model, sentence):
     opened = Bundle.open(bundle)
     opened.manifest["model"] = model
     assert "export it again" in sentence(BundleError, open_system, opened, "decode", "eager", 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "graph"), [("realnvp.bundle", "decode"), ("realnvp.bundle", "log_prob"), ("gan.bundle", "decode")]
+)
+@pytest.mark.parametrize("system", ["eager-channels-last", "torchscript"])
+def test_other_forms_give_what_the_reference_has_at_every_batch(bundles, name, graph, system):
+    bundle = Bundle.open(bundles / name)
+    inputs, expected = bundle.reference(graph)
+    with open_system(bundle, graph, system, 1) as engine:
+        for low, high in ((0, 1), (1, 3), (0, 8)):
+            outputs = engine.run(**parts(inputs, low, high))
+            for key in expected:
+                gap = np.abs(outputs[key] - expected[key][low:high]).max()
+                assert gap <= bundle.graph(graph).tolerance
+
+
+def test_a_model_without_convolutions_has_no_channels_last(bundles, sentence):
+    bundle = Bundle.open(bundles / "cvae.bundle")
+    assert "no convolutions" in sentence(BackendError, open_system, bundle, "decode", "eager-channels-last")
+
+
+@pytest.mark.skipif(not hasattr(torch, "compile"), reason="torch.compile came with torch 2.0")
+def test_compile_compiles_each_batch_size_by_itself(bundles, monkeypatch):
+    """The real compiler takes half a minute; here it hands back what it was given, and it is looked at what it gets."""
+    asked = []
+
+    def compile_(module, **options):
+        asked.append(options)
+        return module
+
+    monkeypatch.setattr(torch, "compile", compile_)
+    bundle = Bundle.open(bundles / "cvae.bundle")
+    inputs, expected = bundle.reference("decode")
+    with open_system(bundle, "decode", "compile", 1, "cpu") as engine:
+        assert engine.each_batch and np.abs(engine.run(**inputs)["images"] - expected["images"]).max() <= 1e-5
+    assert asked == [{"mode": None, "dynamic": False}]
+
+
+def test_a_compiler_that_fails_is_one_sentence(bundles, monkeypatch, sentence):
+    def failing(module, **options):
+        raise RuntimeError("no C++ compiler\nsecond line")
+
+    monkeypatch.setattr(torch, "compile", failing, raising=False)
+    bundle = Bundle.open(bundles / "cvae.bundle")
+    text = sentence(BackendError, open_system, bundle, "decode", "compile", 1, "cpu")
+    assert "makes no compile of this: no C++ compiler second line" in text
+    monkeypatch.delattr(torch, "compile")
+    text = sentence(BackendError, open_system, bundle, "decode", "compile", 1, "cpu")
+    assert "has no torch.compile: it came with 2.0" in text
+
+
+def test_half_precision_is_for_gpus(bundles, sentence):
+    bundle = Bundle.open(bundles / "cvae.bundle")
+    text = sentence(BackendError, open_system, bundle, "decode", "eager-fp16", 1, "cpu")
+    assert "half precision is for GPUs" in text
+
+
+def test_cuda_that_is_asked_for_and_not_there(bundles, monkeypatch, sentence):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    bundle = Bundle.open(bundles / "cvae.bundle")
+    text = sentence(BackendError, open_system, bundle, "decode", "eager", 1, "cuda")
+    assert "finds no CUDA device: give --device cpu" in text
+
+
+def test_on_a_processor_there_is_no_device_to_watch(bundles):
+    bundle = Bundle.open(bundles / "cvae.bundle")
+    with open_system(bundle, "decode", "eager", 1, "cpu") as engine:
+        assert engine.watch(True) is False and engine.device_seconds() == 0.0

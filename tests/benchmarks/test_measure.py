@@ -4,7 +4,8 @@ import gc
 import time
 
 import pytest
-from latentjet.benchmarks.measure import burst, calibrate, interleave, warm_up
+from latentjet.benchmarks.measure import Subject, burst, calibrate, interleave, rounds_of, warm_up
+from latentjet.runtime.errors import CheckError
 
 
 class Clock:
@@ -80,8 +81,69 @@ def test_a_call_that_takes_no_time_can_be_calibrated():
 
 def test_a_burst_has_each_call_by_itself_without_the_first():
     clock = Clock()
-    assert burst(clock.call([9, 1, 2, 3]), 3, clock) == (1, 2, 3)
+    assert burst(clock.call([9, 1, 2, 3]), 3, clock) == ((1, 2, 3), None)
     assert clock.log == [9, 1, 2, 3]
+
+
+def test_a_burst_gives_the_output_of_its_last_call():
+    outputs = iter("abcd")
+    assert burst(lambda: next(outputs), 3)[1] == "d"
+
+
+class Wrong(CheckError):
+    pass
+
+
+def test_every_round_checks_the_last_output_outside_of_what_is_timed():
+    log, clock = [], Clock()
+
+    def call():
+        log.append("call")
+        clock.now += 0.01
+        return len(log)
+
+    def check(output):
+        log.append("check")
+        clock.now += 1000.0
+        assert output == len(log) - 1
+
+    (timing,) = rounds_of({"a": Subject(call, check)}, 3, 1e-9, clock=clock).values()
+    assert log[-21:] == (["call"] * 6 + ["check"]) * 3
+    assert len(timing.rounds) == 3 and timing.device_rounds is None
+    assert all(ended - began == pytest.approx(0.06) and calls == 6 for began, ended, calls in timing.windows)
+
+
+def test_a_subject_that_is_wrong_in_some_round_ends_the_run_or_is_left_out_with_its_reason():
+    def turning(limit, count=[0]):  # noqa: B006
+        def check(output):
+            count[0] += 1
+            if count[0] > limit:
+                raise Wrong("wrong in round {}".format(count[0]))
+
+        return check
+
+    subjects = {"bad": Subject(lambda: 1, turning(2, [0])), "good": Subject(lambda: 2)}
+    with pytest.raises(Wrong, match="round 3"):
+        rounds_of(subjects, 5, 1e-9)
+    told = []
+    subjects["bad"] = Subject(lambda: 1, turning(2, [0]))
+    found = rounds_of(subjects, 5, 1e-9, failed=lambda key, error: told.append((key, str(error))))
+    assert list(found) == ["good"] and len(found["good"].rounds) == 5
+    assert told == [("bad", "wrong in round 3")]
+
+
+def test_a_mistake_of_this_program_is_never_left_out():
+    def broken(output):
+        raise ZeroDivisionError("mine")
+
+    with pytest.raises(ZeroDivisionError):
+        rounds_of({"a": Subject(lambda: 1, broken)}, 2, 1e-9, failed=lambda key, error: None)
+
+
+def test_device_seconds_have_the_shape_of_the_hosts():
+    subject = Subject(lambda: None, None, lambda count: (1.0,) * count)
+    (timing,) = rounds_of({"a": subject}, 3, 1e-9).values()
+    assert [len(part) for part in timing.device_rounds] == [len(part) for part in timing.rounds]
 
 
 def test_all_cases_run_in_turn_in_every_round():

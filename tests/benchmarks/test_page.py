@@ -4,7 +4,7 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from doubles import runs
+from doubles import pages, runs
 from latentjet.benchmarks.report import colours
 from latentjet.benchmarks.report.sections import sections
 from latentjet.benchmarks.results import save
@@ -44,6 +44,11 @@ class Reader(HTMLParser):
 
     def handle_data(self, data):
         self.texts.append(data)
+
+
+@pytest.fixture(scope="module")
+def whole():
+    return pages.whole()
 
 
 def hostile_run():
