@@ -1,8 +1,10 @@
 """The pictures of a report, by matplotlib. Each kind is a function (axes, data) that a Picture names."""
 
+import contextlib
 import io
 import math
 import textwrap
+import warnings
 
 import matplotlib
 import numpy as np
@@ -40,7 +42,7 @@ STYLE = {
 
 def draw_svg(picture):
     """Picture -> SVG text, the same for the same picture."""
-    with matplotlib.rc_context(dict(STYLE, **{"svg.hashsalt": picture.name})):
+    with drawing(**{"svg.hashsalt": picture.name}):
         figure = Figure(figsize=(WIDTH_IN, height_in(picture)), constrained_layout=True)
         KINDS[picture.kind](figure.subplots(), picture.data)
         buffer = io.StringIO()
@@ -50,7 +52,7 @@ def draw_svg(picture):
 
 def draw_png(pictures, title, dpi=130):
     """Pictures -> bytes of one PNG: two columns of them below a title."""
-    with matplotlib.rc_context(STYLE):
+    with drawing():
         drawn = [as_pixels(picture, dpi) for picture in pictures]
         columns = [[], []] if len(drawn) > 1 else [[]]
         for pixels in drawn:
@@ -104,8 +106,16 @@ def height_in(picture):
 
 
 def plain(text):
-    """A text that matplotlib shows as it is: no dollar opens a formula, and no leading underscore hides it."""
-    return str(text).replace("\\", "\u29f5").replace("$", r"\$")
+    """A text that matplotlib shows as it is: no dollar opens a formula."""
+    return str(text).replace("$", r"\$")
+
+
+@contextlib.contextmanager
+def drawing(**more):
+    """Context: our style; letters that matplotlib's font lacks are no warning, since the reader's font has them."""
+    with matplotlib.rc_context(dict(STYLE, **more)), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
+        yield
 
 
 def number(value):
@@ -296,7 +306,7 @@ def name_parts(axes, data):
     handles = [axes.barh(-9, 0, color=light(SERIES[part % len(SERIES)])) for part in range(len(data["parts"]))]
     axes.set_ylim(len(data["rows"]) - 0.5, -0.5)
     axes.legend(
-        handles, [plain(name) for name in data["parts"]], loc="lower left", bbox_to_anchor=(0, 1), frameon=False,
+        handles, [plain(name).lstrip("_") for name in data["parts"]], loc="lower left", bbox_to_anchor=(0, 1), frameon=False,
         ncol=min(len(handles), 4), fontsize=9, handlelength=0.9, handletextpad=0.4, columnspacing=1.1, borderpad=0.1,
     )  # fmt: skip
 
