@@ -110,6 +110,12 @@ def plain(text):
     return str(text).replace("$", r"\$")
 
 
+def brief(text, most=26):
+    """A name as a plot has room for it: a long one without its middle; tables have it whole."""
+    text = " ".join(str(text).split())
+    return plain(text if len(text) <= most else text[: most // 3] + "\u2026" + text[1 + most // 3 - most :])
+
+
 @contextlib.contextmanager
 def drawing(**more):
     """Context: our style; letters that matplotlib's font lacks are no warning, since the reader's font has them."""
@@ -145,7 +151,7 @@ def scale(axes, name, low, high):
 def name_rows(axes, labels):
     """One row of the picture each, the first on top."""
     axes.set_yticks(range(len(labels)))
-    axes.set_yticklabels([plain(label) for label in labels])
+    axes.set_yticklabels([brief(label) for label in labels])
     axes.set_ylim(len(labels) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
@@ -263,7 +269,7 @@ def name_ends(axes, ends, gap=0.075):
     heights = sorted((to_share.transform((x, y))[1], label, colour) for x, y, label, colour in ends)
     for place, (_, label, colour) in zip(apart([height for height, _, _ in heights], gap), heights):
         axes.annotate(
-            plain(label), (1, place), (5, 0), xycoords="axes fraction", textcoords="offset points", va="center",
+            brief(label), (1, place), (5, 0), xycoords="axes fraction", textcoords="offset points", va="center",
             fontsize=9, color=colour, annotation_clip=False,
         )  # fmt: skip
 
@@ -306,7 +312,7 @@ def name_parts(axes, data):
     handles = [axes.barh(-9, 0, color=light(SERIES[part % len(SERIES)])) for part in range(len(data["parts"]))]
     axes.set_ylim(len(data["rows"]) - 0.5, -0.5)
     axes.legend(
-        handles, [plain(name).lstrip("_") for name in data["parts"]], loc="lower left", bbox_to_anchor=(0, 1), frameon=False,
+        handles, [brief(name).lstrip("_") for name in data["parts"]], loc="lower left", bbox_to_anchor=(0, 1), frameon=False,
         ncol=min(len(handles), 4), fontsize=9, handlelength=0.9, handletextpad=0.4, columnspacing=1.1, borderpad=0.1,
     )  # fmt: skip
 
@@ -333,11 +339,11 @@ def name_points(axes, points, height=12.0, letter=5.6):
     spots = [[to_points * value for value in axes.transData.transform((point["x"], point["y"]))] for point in points]
     taken = [(x - 5, y - 5, x + 5, y + 5) for x, y in spots]
     for point, (x, y) in zip(points, spots):
-        box, offset, side = room_beside(x, y, letter * len(point["label"]), height, edges, taken)
+        box, offset, side = room_beside(x, y, letter * len(brief(point["label"])), height, edges, taken)
         taken.append(box)
         line = dict(arrowstyle="-", color=light("muted"), lw=0.6) if abs(offset[1]) > height else None
         note = axes.annotate(
-            plain(point["label"]), (point["x"], point["y"]), offset, textcoords="offset points", ha=side, va="center",
+            brief(point["label"]), (point["x"], point["y"]), offset, textcoords="offset points", ha=side, va="center",
             fontsize=9, arrowprops=line,
         )  # fmt: skip
         note.set_in_layout(False)  # the plot keeps its size, on which the places depend

@@ -181,6 +181,12 @@ def test_labels_of_lines_are_pushed_apart_and_stay_in_the_plot():
     assert plots.apart([0.1, 0.5], 0.08) == [0.1, 0.5]
 
 
+def test_a_long_name_is_short_in_a_plot():
+    assert plots.brief("ort") == "ort" and plots.brief(26 * "x") == 26 * "x"
+    assert plots.brief("module.levels.1.couplings.3.net.last") == "module.l\u2026plings.3.net.last"
+    assert len(plots.brief("module.levels.1.couplings.3.net.last")) == 26 and plots.brief("a$b") == "a\\$b"
+
+
 def test_a_name_becomes_an_id():
     assert svg.identifier('run1-a "b"<c>') == "run1-a--b--c-"
 
