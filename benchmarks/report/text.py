@@ -10,8 +10,7 @@ COLUMNS = "  {:>5}  {:<20} {:>11} {:>11} {:>11} {:>11}  {:<26} {}"
 def shown(run):
     """Run -> text: the table of its latencies, and a line for all else that was measured."""
     plain = summary.latencies(run)
-    lines = summary.lines(run)
-    return "\n".join(([table(plain)] if plain.results or not lines else [heading(run)]) + lines)
+    return "\n".join(([table(plain)] if plain.results else []) + summary.lines(run))
 
 
 def heading(run):
