@@ -226,7 +226,7 @@ def intervals(axes, data):
         )  # fmt: skip
     if axes.get_xscale() == "log":
         room = (high / low) ** 0.17
-        axes.set_xlim(low / (room if low < data["line"] else 1.08), high * room)
+        axes.set_xlim(low / (room**1.6 if low < data["line"] else 1.08), high * room)
     else:
         margin = 0.2 * (high - low) or 0.1
         axes.set_xlim(low - (margin if low < data["line"] else 0.3 * margin), high + margin)
@@ -341,7 +341,7 @@ def name_points(axes, points, height=12.0, letter=5.6):
     for point, (x, y) in zip(points, spots):
         box, offset, side = room_beside(x, y, letter * len(brief(point["label"])), height, edges, taken)
         taken.append(box)
-        line = dict(arrowstyle="-", color=light("muted"), lw=0.6) if abs(offset[1]) > height else None
+        line = dict(arrowstyle="-", color=light("muted"), lw=0.6) if offset[1] else None
         note = axes.annotate(
             brief(point["label"]), (point["x"], point["y"]), offset, textcoords="offset points", ha=side, va="center",
             fontsize=9, arrowprops=line,
