@@ -312,7 +312,8 @@ def name_parts(axes, data):
     handles = [axes.barh(-9, 0, color=light(SERIES[part % len(SERIES)])) for part in range(len(data["parts"]))]
     axes.set_ylim(len(data["rows"]) - 0.5, -0.5)
     axes.legend(
-        handles, [brief(name).lstrip("_") for name in data["parts"]], loc="lower left", bbox_to_anchor=(0, 1), frameon=False,
+        handles, [brief(name).lstrip("_") for name in data["parts"]], loc="lower left", bbox_to_anchor=(0, 1),
+        frameon=False,
         ncol=min(len(handles), 4), fontsize=9, handlelength=0.9, handletextpad=0.4, columnspacing=1.1, borderpad=0.1,
     )  # fmt: skip
 
