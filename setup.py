@@ -20,6 +20,7 @@ def version():
 
 TRAIN = ["torch>=2.9", "torchvision>=0.24", "tqdm", "matplotlib"]
 EXPORT = ["torch>=2.9", "onnx>=1.17", "onnxscript>=0.5.6", "onnxruntime>=1.20", "Pillow"]
+REPORT = ["jinja2", "matplotlib"]
 STUDY = [*TRAIN, "optuna>=4.0", "tomli; python_version < '3.11'"]
 
 EXTRAS = {
@@ -33,9 +34,10 @@ EXTRAS = {
     ],  # tensorrt itself comes with JetPack and is not on PyPI for it
     "images": ["Pillow"],
     "bench": ["tqdm"],
+    "report": REPORT,
     "test": ["pytest", "pytest-timeout", "vermin", "ruff", "tensorrt_rtx==1.7.1.116"],
 }
-EXTRAS["all"] = sorted(set(TRAIN + STUDY + EXPORT))
+EXTRAS["all"] = sorted(set(TRAIN + STUDY + EXPORT + REPORT))
 
 setup(
     name="latentjet",
@@ -58,12 +60,14 @@ setup(
         "latentjet.export",
         "latentjet.runtime",
         "latentjet.benchmarks",
+        "latentjet.benchmarks.report",
     ],
     package_data={
         "latentjet.train": ["sample/*", "judges/*"],
         "latentjet.train.study": ["*.toml"],
         "latentjet.export": ["*.json"],
         "latentjet.runtime": ["pretrained/*.zip"],
+        "latentjet.benchmarks.report": ["page.css", "page.html", "page.md"],
     },
     install_requires=["numpy"],
     extras_require=EXTRAS,

@@ -6,7 +6,9 @@ import sys
 from ..runtime import files
 from ..runtime.bundle import Bundle
 from ..runtime.errors import LatentjetError
-from . import quality, report, results, suite, summary, systems
+from . import compare_command, quality, report, results, suite, summary, systems
+from .report import command as report_command
+from .report import show_command
 
 SCENARIOS = {
     "single": "single is batch 1, one call after the other",
@@ -44,11 +46,7 @@ def run_run(args):
     done = suite.run(bundle, list(chosen), settings, None, Progress(sys.stderr), known)
     if args.out:
         results.save(done, args.out)
-    told = summary.latencies(done)
-    if told.results:
-        print(report.table(told))
-    for line in summary.lines(done):
-        print(line)
+    print(report.shown(done))
     for line in summary.remarks(done):
         print(line, file=sys.stderr)
     if args.out:
@@ -66,12 +64,6 @@ class Progress:
         if self.stream.isatty():
             self.stream.write("\r\033[K{}, batch {}: round {}\r".format(scenario, batch, number))
             self.stream.flush()
-
-
-def run_show(args):
-    for path in args.results:
-        print(report.table(results.load(path)))
-    return 0
 
 
 def add_run(commands):
@@ -114,9 +106,9 @@ def make_parser():
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     commands.required = True
     add_run(commands)
-    command = commands.add_parser("show", help="the table of results kept earlier")
-    command.add_argument("results", nargs="+", metavar="JSON")
-    command.set_defaults(run=run_show)
+    show_command.add(commands)
+    compare_command.add(commands)
+    report_command.add(commands)
     return parser
 
 
