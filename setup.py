@@ -65,6 +65,7 @@ setup(
         "latentjet.train.study": ["*.toml"],
         "latentjet.export": ["*.json"],
         "latentjet.runtime": ["pretrained/*.zip"],
+        "latentjet.benchmarks.estimate": ["*.json"],
     },
     install_requires=["numpy"],
     extras_require=EXTRAS,

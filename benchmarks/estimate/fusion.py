@@ -43,8 +43,11 @@ class Group(object):
         self.indices, self.size, self.twin, self.merged = list(indices), size, twin, False
 
 
-def fuse(graph, whole=False, float32=()):
-    """Graph, names of nodes that stay in single precision -> Fused."""
+def fuse(graph, whole=False, float32=(), chains=True):
+    """Graph, names of nodes that stay in single precision -> Fused.
+
+    whole: fuse as TensorRT for RTX does; chains: fuse elementwise operators, as TensorRT does since its version 6.
+    """
     flow = Flow(graph)
     groups, taken = products(flow), set()
     for group in groups:
@@ -53,7 +56,7 @@ def fuse(graph, whole=False, float32=()):
         groups += between(flow, groups, taken)
     else:
         groups = merge_twins(flow, groups)
-        groups += pointwise(flow, taken)
+        groups += pointwise(flow, taken, chains)
         groups += movers(flow, groups, taken)
     groups.sort(key=lambda group: max(group.indices))
     kernels = [to_kernel(flow, group, set(float32)) for group in groups]
@@ -134,7 +137,7 @@ def merge_twins(flow, groups):
     return kept
 
 
-def pointwise(flow, taken):
+def pointwise(flow, taken, chains):
     """Elementwise nodes that no product took, grouped so that only a group's last array is written."""
     groups, group_of = [], {}
     for index in reversed(range(len(flow.nodes))):
@@ -143,7 +146,7 @@ def pointwise(flow, taken):
             continue
         readers = flow.readers.get(node.outputs[0], ())
         owners = {id(group_of[item]) if item in group_of else None for item in readers}
-        if readers and len(owners) == 1 and None not in owners and node.outputs[0] not in flow.outputs:
+        if chains and readers and len(owners) == 1 and None not in owners and node.outputs[0] not in flow.outputs:
             group = group_of[readers[0]]
             group.indices.append(index)
         else:
