@@ -33,6 +33,7 @@ EXTRAS = {
     ],  # tensorrt itself comes with JetPack and is not on PyPI for it
     "images": ["Pillow"],
     "bench": ["tqdm"],
+    "estimate": ["onnx"],
     "test": ["pytest", "pytest-timeout", "vermin", "ruff", "tensorrt_rtx==1.7.1.116"],
 }
 EXTRAS["all"] = sorted(set(TRAIN + STUDY + EXPORT))

@@ -6,14 +6,15 @@ Weights are never read, only their shapes: a file of gigabytes, or one whose wei
 import os
 from typing import NamedTuple
 
+import numpy as np
 import onnx
-from onnx import helper, shape_inference
+from onnx import helper, numpy_helper, shape_inference
 
 from ...runtime.errors import InputError
 
 LARGE = 1024  # initializers of more elements than this are weights, of less may be shapes or axes
 SUBGRAPHS = ("If", "Loop", "Scan")
-ITEM_BYTES = {1: 4, 2: 1, 3: 1, 4: 2, 5: 2, 6: 4, 7: 8, 9: 1, 10: 2, 11: 8, 12: 4, 13: 8, 16: 2}
+GROWING = ("ConstantOfShape", "Expand", "Tile", "Range", "Pad", "Resize")  # may make much of little
 
 
 class Node(NamedTuple):
@@ -40,10 +41,7 @@ class Graph(NamedTuple):
 
     def elements(self, tensor):
         """How many numbers a tensor holds."""
-        count = 1
-        for size in self.shapes[tensor]:
-            count *= size
-        return count
+        return product(self.shapes[tensor])
 
 
 def read(source, batch=None, name=None):
@@ -65,6 +63,8 @@ def read(source, batch=None, name=None):
     batch = set_batch(graph, weights, batch, name)
     forget_shapes(graph)
     inferred = infer(model, name)
+    while lacking(inferred) and fold(model, inferred):
+        inferred = infer(model, name)
     shapes, floating = known_shapes(inferred, weights)
     nodes = tuple(as_node(node) for node in inferred.node)
     constants = constant_tensors(nodes, set(weights) | {item.name for item in inferred.initializer})
@@ -97,10 +97,7 @@ def weights_to_shapes(graph):
     listed = {item.name for item in graph.input}
     kept = []
     for item in graph.initializer:
-        count = 1
-        for size in item.dims:
-            count *= size
-        if count <= LARGE and item.data_location != onnx.TensorProto.EXTERNAL:
+        if product(tuple(item.dims)) <= LARGE and item.data_location != onnx.TensorProto.EXTERNAL:
             kept.append(item)
         elif item.name not in listed:
             graph.input.append(helper.make_tensor_value_info(item.name, item.data_type, list(item.dims)))
@@ -155,6 +152,58 @@ def infer(model, name):
         return shape_inference.infer_shapes(model, data_prop=True).graph
     except Exception as error:  # onnx's InferenceError is a RuntimeError in some versions, not in others
         raise InputError("{}: onnx {} cannot infer its shapes: {}".format(name, onnx.__version__, first_line(error)))
+
+
+def lacking(graph):
+    """Does a GraphProto make tensors whose shapes are not known?"""
+    known, _ = known_shapes(graph, {})
+    return any(tensor not in known for node in graph.node for tensor in node.output if tensor)
+
+
+def fold(model, inferred):
+    """Turn nodes that only compute on shapes into initializers, in place -> how many.
+
+    onnx infers most of them by itself; for the rest this needs its reference implementation (onnx 1.13 and later).
+    """
+    known, _ = known_shapes(inferred, {})
+    values = {item.name: numpy_helper.to_array(item) for item in model.graph.initializer}
+    kept, before = [], len(values)
+    for node in model.graph.node:
+        made = evaluated(model, node, known, values)
+        if made is None:
+            kept.append(node)
+        else:
+            values[node.output[0]] = made
+            model.graph.initializer.append(numpy_helper.from_array(made, node.output[0]))
+    del model.graph.node[:]
+    model.graph.node.extend(kept)
+    return len(values) - before
+
+
+def evaluated(model, node, known, values):
+    """The small array that a node makes of known ones, or None."""
+    if node.op_type == "Shape" and node.input[0] in known:
+        limits = {item.name: item.i for item in node.attribute}
+        return np.array(known[node.input[0]][limits.get("start", 0) : limits.get("end")], dtype=np.int64)
+    if len(node.output) != 1 or not all(item in values for item in node.input if item):
+        return None
+    if node.op_type.startswith("Random") or node.op_type in GROWING and product(known.get(node.output[0])) > LARGE:
+        return None
+    try:
+        from onnx.reference import ReferenceEvaluator
+
+        inputs = [helper.make_tensor_value_info(item, onnx.TensorProto.UNDEFINED, None) for item in set(node.input) if item]
+        output = helper.make_tensor_value_info(node.output[0], onnx.TensorProto.UNDEFINED, None)
+        alone = helper.make_model(helper.make_graph([node], "one", inputs, [output]), opset_imports=model.opset_import)
+        made = np.asarray(ReferenceEvaluator(alone).run(None, {item.name: values[item.name] for item in inputs})[0])
+    except Exception:  # no reference implementation of this node: its shape stays unknown, and a message names it
+        return None
+    return made if made.size <= LARGE else None
+
+
+def product(shape):
+    """The number of elements of a shape; None, not known, counts as too many."""
+    return int(np.prod(shape, dtype=np.int64)) if shape is not None else LARGE + 1
 
 
 def known_shapes(graph, weights):
