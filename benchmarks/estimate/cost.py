@@ -88,7 +88,11 @@ def costs(work, device, half, calibration):
     return Costs(np.full(len(work.depth), calibration.launch_s * slower), memory_s, arithmetic_s)
 
 
+def fixed_s(device, calibration):
+    """Seconds of a run beside its kernels."""
+    return calibration.fixed_s * CPU_HZ / device.cpu_hz
+
+
 def run_s(work, device, half, calibration):
     """Seconds of a run."""
-    fixed_s = calibration.fixed_s * CPU_HZ / device.cpu_hz
-    return fixed_s + float(np.sum(costs(work, device, half, calibration).seconds))
+    return fixed_s(device, calibration) + float(np.sum(costs(work, device, half, calibration).seconds))

@@ -60,6 +60,7 @@ def fuse(graph, whole=False, float32=(), chains=True):
         groups += movers(flow, groups, taken)
     groups.sort(key=lambda group: max(group.indices))
     kernels = [to_kernel(flow, group, set(float32)) for group in groups]
+    kernels += conversions(flow, groups, set(float32))
     ends = tuple(graph.elements(item) for item in graph.inputs + graph.outputs if item in graph.floating)
     unknown = sorted({node.operator for node in flow.nodes if kind_of_node(node) == "other"})
     return Fused(tuple(kernel for kernel in kernels if kernel.written), ends, tuple(unknown))
@@ -228,10 +229,27 @@ def between(flow, groups, taken):
     ]
 
 
+def is_single(flow, group, float32):
+    return any(flow.nodes[index].name in float32 for index in group.indices)
+
+
+def conversions(flow, groups, float32):
+    """Where one kernel is in single precision and its neighbour in half, an array is converted by a copy."""
+    single = {}
+    for group in groups:
+        for index in group.indices:
+            single[index] = is_single(flow, group, float32)
+    for tensor in sorted(flow.maker):
+        made = single.get(flow.maker[tensor])
+        if any(single.get(reader, made) != made for reader in flow.readers.get(tensor, ())):
+            count = flow.graph.elements(tensor)
+            yield Kernel("convert " + tensor, "copy", 0, 0, count, count, count, 1, 0, True)
+
+
 def to_kernel(flow, group, float32):
     """Group -> Kernel."""
     nodes = [flow.nodes[index] for index in sorted(group.indices)]
-    single = any(node.name in float32 for node in nodes)
+    single = is_single(flow, group, float32)
     if isinstance(group, Copy):
         count = flow.graph.elements(group.tensor)
         columns = (flow.graph.shapes[group.tensor] + (1, 1))[1]

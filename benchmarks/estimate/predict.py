@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ...runtime.bundle import Bundle
 from ...runtime.errors import InputError
 from . import graph as graphs
-from .cost import Calibration, costs, with_ends, work_of
+from .cost import Calibration, costs, fixed_s, run_s, with_ends, work_of
 from .fusion import fuse
 from .targets import Device, find
 
@@ -115,14 +115,14 @@ def predict(read, device, precision, float32=(), notes=()):
     work = work_of(kernels)
     spent = costs(work, device, half, fitted)
     layers = tuple(layer(*item, half=half) for item in zip(kernels, *spent))
-    fixed_s = fixed(device, fitted)
-    total = fixed_s + sum(item.seconds for item in layers)
+    each_run_s = fixed_s(device, fitted)
+    total = each_run_s + sum(item.seconds for item in layers)
     busy = costs(work, device, half, fitted._replace(fill=0.0)).seconds
     return Estimate(
         seconds=total,
         interval=interval(total, work, device, half, content),
         layers=layers,
-        fixed_s=fixed_s,
+        fixed_s=each_run_s,
         launch_s=sum(item.launch_s for item in layers),
         memory_s=sum(item.memory_s for item in layers if item.memory_s >= item.arithmetic_s),
         arithmetic_s=sum(item.arithmetic_s for item in layers if item.memory_s < item.arithmetic_s),
@@ -133,22 +133,15 @@ def predict(read, device, precision, float32=(), notes=()):
         float32_s=whole_run(fused, device, False, fitted),
         fused_kernels=len(whole.kernels),
         fused_s=whole_run(whole._replace(ends=()), device, half, fitted),
-        idle_s=total - fixed_s - float(sum(busy)),
+        idle_s=total - each_run_s - float(sum(busy)),
         notes=tuple(notes) + tuple(caveats(total, fused, device, half, content)),
     )
-
-
-def fixed(device, fitted):
-    """Seconds of a run without kernels."""
-    from .cost import CPU_HZ
-
-    return fitted.fixed_s * CPU_HZ / device.cpu_hz
 
 
 def whole_run(fused, device, half, fitted):
     """Seconds of a run of fused kernels."""
     kernels = with_ends(fused.kernels, fused.ends) if half else fused.kernels
-    return fixed(device, fitted) + float(sum(costs(work_of(kernels), device, half, fitted).seconds))
+    return run_s(work_of(kernels), device, half, fitted)
 
 
 def layer(kernel, launch_s, memory_s, arithmetic_s, half):
@@ -164,12 +157,11 @@ def layer(kernel, launch_s, memory_s, arithmetic_s, half):
 
 def interval(seconds, work, device, half, content):
     """Seconds predicted -> (low, high): of ten published latencies nine lie so near the prediction of a fit that has
-    not seen their family. To that is added, as independent, how far those fits differ on this very graph."""
-    from .cost import run_s
-
+    not seen their family. To that is added, as independent, how far other fits go on this very graph: those without a
+    family, and the one that takes the ReLU6 of the published MobileNets for fused."""
     spread = max(
         abs(math.log(run_s(work, device, half, Calibration(**other)) / seconds))
-        for other in content["without_family"].values()
+        for other in content["other_fits"].values()
     )
     factor = math.exp(math.hypot(math.log(content["family_left_out"]["factor"]), spread))
     return seconds / factor, seconds * factor
