@@ -18,6 +18,10 @@ def advice(found):
     saved = found.seconds - found.half_s
     if found.precision == "fp32" and saved > 0.05 * found.seconds:
         savings.append((saved, "precision: fp16 would take {}".format(_ms(found.half_s))))
+    if found.precision == "fp16" and found.float32_s < 0.98 * found.seconds:
+        savings.append((found.seconds - found.float32_s, (
+            "precision: float32 would take {}, for conversions cost more here than half precision saves".format(
+                _ms(found.float32_s)))))  # fmt: skip
     if found.idle_s >= 0.1 * found.seconds:
         savings.append((found.idle_s, (
             "idle cores: products with few outputs leave {} of arithmetic unused at batch {}; a larger batch, or fewer "

@@ -241,7 +241,7 @@ def conversions(flow, groups, float32):
             single[index] = is_single(flow, group, float32)
     for tensor in sorted(flow.maker):
         made = single.get(flow.maker[tensor])
-        if any(single.get(reader, made) != made for reader in flow.readers.get(tensor, ())):
+        if made is not None and any(single.get(reader, made) != made for reader in flow.readers.get(tensor, ())):
             count = flow.graph.elements(tensor)
             yield Kernel("convert " + tensor, "copy", 0, 0, count, count, count, 1, 0, True)
 

@@ -110,7 +110,8 @@ def predict(read, device, precision, float32=(), notes=()):
     content = calibration()
     fitted = Calibration(**content["parameters"])
     half = precision == "fp16"
-    fused, whole = (fuse(read, each, float32 if half else ()) for each in (False, True))
+    mixed, plain = fuse(read, False, float32), fuse(read)
+    fused, whole = (mixed if half else plain), fuse(read, True, float32 if half else ())
     kernels = with_ends(fused.kernels, fused.ends) if half else list(fused.kernels)
     work = work_of(kernels)
     spent = costs(work, device, half, fitted)
@@ -129,8 +130,8 @@ def predict(read, device, precision, float32=(), notes=()):
         device=device,
         precision=precision,
         batch=read.batch,
-        half_s=whole_run(fused, device, True, fitted),
-        float32_s=whole_run(fused, device, False, fitted),
+        half_s=whole_run(mixed, device, True, fitted),
+        float32_s=whole_run(plain, device, False, fitted),
         fused_kernels=len(whole.kernels),
         fused_s=whole_run(whole._replace(ends=()), device, half, fitted),
         idle_s=total - each_run_s - float(sum(busy)),
