@@ -17,7 +17,8 @@ def make_parser():
         description="Predict the latency of a graph on a Jetson, from the graph alone. Nothing is run.",
     )
     parser.add_argument("source", metavar="BUNDLE|MODEL.onnx", help="a bundle, a name that ships, or any ONNX file")
-    parser.add_argument("--target", default="tx2", help="of {} (default tx2)".format(", ".join(sorted(targets.table()))))
+    known = ", ".join(sorted(targets.table()))
+    parser.add_argument("--target", default="tx2", help="of {} (default tx2)".format(known))
     parser.add_argument("--mode", help="the board's power mode, as nvpmodel calls it (default: its fastest)")
     parser.add_argument("--precision", default="fp16", help="fp16 or fp32 (default fp16)")
     parser.add_argument("--batch", type=int, help="what the free first axis is set to (default 1)")

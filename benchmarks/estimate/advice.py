@@ -14,7 +14,8 @@ def advice(found):
         spent = sum(item.seconds for item in glue)
         savings.append((spent, (
             "slices and copies: {} kernels, {}, only move numbers; TensorRT 8 fuses no split and no concatenation of "
-            "inputs: let a layer of its own make each part, or add instead of joining".format(len(glue), _ms(spent)))))  # fmt: skip
+            "inputs: let a layer of its own make each part, or add instead of joining".format(
+                len(glue), _ms(spent)))))  # fmt: skip
     saved = found.seconds - found.half_s
     if found.precision == "fp32" and saved > 0.05 * found.seconds:
         savings.append((saved, "precision: fp16 would take {}".format(_ms(found.half_s))))

@@ -3,10 +3,11 @@
     python -m latentjet.benchmarks.estimate.calibrate [--out calibration.json]
 
 published.json has the latencies and their sources, networks.json the kernels of each network (built by
-tests/published/build.py). The logarithms of the parameters minimise the squared logarithms of predicted / published, with
-a weak pull to PRIOR, which was written down before anything was fitted and keeps parameters that few networks speak of
-(depthwise convolutions) from running away when those are left out. How good it is: each network in turn is left out,
-the rest fitted, and the network predicted; then the same with whole families, which is harder and gives the interval.
+tests/published/build.py). The logarithms of the parameters minimise the squared logarithms of predicted / published,
+with a weak pull to PRIOR, which was written down before anything was fitted and keeps parameters that few networks
+speak of (depthwise convolutions) from running away when those are left out. How good it is: each network in turn is
+left out, the rest fitted, and the network predicted; then the same with whole families, which is harder and gives the
+interval.
 """
 
 import argparse
@@ -25,7 +26,7 @@ from .targets import find
 
 FOLDER = os.path.dirname(os.path.abspath(__file__))
 PRIOR = Calibration(20e-6, 300e-6, 0.9, 0.5, 0.5, 0.1, 0.6, 1.8, 40.0)
-PULL = Calibration(2.0, 2.0, 1.5, 1.5, 1.5, 3.0, 1.0, 1.0, 3.0)  # one standard deviation of the logarithm: a factor e^2 ...
+PULL = Calibration(2.0, 2.0, 1.5, 1.5, 1.5, 3.0, 1.0, 1.0, 3.0)  # standard deviations of the logarithms
 NINE_OF_TEN = 0.9
 
 

@@ -1,4 +1,4 @@
-"""What kernels cost: a launch, then the longer of memory traffic and arithmetic, each at a fraction of the board's peak.
+"""What kernels cost: a launch, then the longer of memory traffic and arithmetic, at fractions of the board's peaks.
 
     seconds of a kernel = launch + max(bytes / (memory * bandwidth),
                                        (outputs + fill * cores) * depth / (efficiency of its kind * peak))
@@ -21,9 +21,9 @@ CPU_HZ = 2035200000.0  # the processor that the launch cost was fitted on: a TX2
 
 
 class Calibration(NamedTuple):
-    """The fitted parameters. launch_s of a kernel and fixed_s of a run, on a TX2 in MAXN; conv3x3 (stride 1, so Winograd
-    can apply and it may pass 1), conv1x1, conv and depthwise: fractions of peak; memory: fraction of the nominal
-    bandwidth; half_gain: arithmetic in half over float32; fill: outputs a core."""
+    """The fitted parameters. launch_s of a kernel and fixed_s of a run, on a TX2 in MAXN; conv3x3 (stride 1, so that
+    Winograd's algorithm applies and it may pass 1), conv1x1, conv and depthwise: fractions of peak; memory: fraction of
+    the nominal bandwidth; half_gain: arithmetic in half over float32; fill: outputs a core."""
 
     launch_s: float
     fixed_s: float

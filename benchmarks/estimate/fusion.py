@@ -28,7 +28,7 @@ CLIPS = ("Relu", "Clip")
 
 
 class Fused(NamedTuple):
-    """kernels in order; ends: elements of each floating input and output; unknown: operators whose work is not known."""
+    """kernels in order; ends: elements of each input and output of real numbers; unknown: operators of unknown work."""
 
     kernels: tuple
     ends: tuple

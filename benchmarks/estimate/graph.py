@@ -192,10 +192,11 @@ def evaluated(model, node, known, values):
     try:
         from onnx.reference import ReferenceEvaluator
 
-        inputs = [helper.make_tensor_value_info(item, onnx.TensorProto.UNDEFINED, None) for item in set(node.input) if item]
+        names = sorted({item for item in node.input if item})
+        inputs = [helper.make_tensor_value_info(item, onnx.TensorProto.UNDEFINED, None) for item in names]
         output = helper.make_tensor_value_info(node.output[0], onnx.TensorProto.UNDEFINED, None)
         alone = helper.make_model(helper.make_graph([node], "one", inputs, [output]), opset_imports=model.opset_import)
-        made = np.asarray(ReferenceEvaluator(alone).run(None, {item.name: values[item.name] for item in inputs})[0])
+        made = np.asarray(ReferenceEvaluator(alone).run(None, {item: values[item] for item in names})[0])
     except Exception:  # no reference implementation of this node: its shape stays unknown, and a message names it
         return None
     return made if made.size <= LARGE else None

@@ -17,7 +17,7 @@ PLACE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "calibration.js
 
 
 class Layer(NamedTuple):
-    """One kernel: seconds, of which launch_s, and the longer of memory_s and arithmetic_s; bound says which, or launch."""
+    """One kernel: seconds = launch_s + the longer of memory_s and arithmetic_s; bound: the longest of the three."""
 
     name: str
     kind: str
@@ -178,7 +178,7 @@ def caveats(seconds, fused, device, half, content):
     if not device.calibrated:
         yield "no latency of a {} was fitted: the TX2's parameters at its clocks and cores".format(device.name)
     if half and device.half_rate > 2:
-        yield "tensor cores are taken to reach the same part of their peak as a TX2's cores: surely too much for small layers"
+        yield "tensor cores are taken to reach the part of their peak that a TX2's cores do: too much for small layers"
     if any(kernel.kind == "deconv" for kernel in fused.kernels):
         yield "no network that was fitted has transposed convolutions: taken as convolutions"
     if fused.unknown:

@@ -20,8 +20,8 @@ def text(found, name, content, most=12):
             name, device.name, device.mode, found.precision, found.batch, 1e3 * found.seconds,
             *(1e3 * item for item in found.interval)
         ),
-        "a prediction from the graph, not a measurement: fitted to {} published TX2 latencies of {} networks, of which it "
-        "misses a network left out of the fit by {:.0f} % (median), nine of ten by at most {:.0f} %".format(
+        "a prediction from the graph, not a measurement: fitted to {} published TX2 latencies of {} networks, of which "
+        "it misses a network left out of the fit by {:.0f} % (median), nine of ten by at most {:.0f} %".format(
             left["latencies"], content["networks"], 100 * left["median"], 100 * left["nine_of_ten"]
         ),
         "",

@@ -37,7 +37,7 @@ def table():
 
 
 def find(target, mode=None):
-    """Target and power mode (the target's default unless told) -> Device. Raises InputError that lists those there are."""
+    """Target and power mode (its default unless told) -> Device. Raises InputError that lists those there are."""
     known = table()
     if target not in known:
         raise InputError("target is '{}', expected one of: {}".format(target, ", ".join(sorted(known))))
