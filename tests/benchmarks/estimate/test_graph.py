@@ -23,6 +23,7 @@ def test_a_fixed_batch_is_taken_as_it_is(make):
 
 
 def test_shapes_computed_in_the_graph_are_known(make):
+    pytest.importorskip("onnx.reference", reason="onnx 1.11, the last for CPython 3.6, computes few shapes")
     size = make.node("Shape", "x")
     first = make.node("Gather", size, make.ints(0))
     flat = make.node("Reshape", "x", make.node("Concat", first, make.ints(-1), axis=0))
