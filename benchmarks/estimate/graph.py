@@ -250,8 +250,8 @@ def refuse_unknown(nodes, shapes, constants, name):
         for tensor in node.outputs:
             if tensor and tensor not in shapes and tensor not in constants:
                 raise InputError(
-                    "{}: the shape of tensor '{}', made by {} '{}', is not known: it depends on data, or onnx {} cannot "
-                    "compute it (1.13 and later can more); fix the sizes of the inputs, or simplify the file".format(
+                    "{}: the shape of tensor '{}', made by {} '{}', is not known: it depends on data, or onnx {} "
+                    "cannot compute it (1.13 and later can more); fix the sizes of the inputs, or simplify the file".format(
                         name, tensor, node.operator, node.name, onnx.__version__
                     )
                 )
