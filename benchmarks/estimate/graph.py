@@ -251,7 +251,7 @@ def refuse_unknown(nodes, shapes, constants, name):
             if tensor and tensor not in shapes and tensor not in constants:
                 raise InputError(
                     "{}: the shape of tensor '{}', made by {} '{}', is not known: it depends on data, or onnx {} "
-                    "cannot compute it (1.13 and later can more); fix the sizes of the inputs, or simplify the file".format(
+                    "cannot compute it (1.13 can more); fix the sizes of the inputs, or simplify the file".format(
                         name, tensor, node.operator, node.name, onnx.__version__
                     )
                 )
