@@ -35,6 +35,7 @@ EXTRAS = {
     "images": ["Pillow"],
     "bench": ["tqdm"],
     "report": REPORT,
+    "estimate": ["onnx"],
     "test": ["pytest", "pytest-timeout", "vermin", "ruff", "tensorrt_rtx==1.7.1.116"],
 }
 EXTRAS["all"] = sorted(set(TRAIN + STUDY + EXPORT + REPORT))
@@ -61,6 +62,7 @@ setup(
         "latentjet.runtime",
         "latentjet.benchmarks",
         "latentjet.benchmarks.report",
+        "latentjet.benchmarks.estimate",
     ],
     package_data={
         "latentjet.train": ["sample/*", "judges/*"],
@@ -68,6 +70,7 @@ setup(
         "latentjet.export": ["*.json"],
         "latentjet.runtime": ["pretrained/*.zip"],
         "latentjet.benchmarks.report": ["page.css", "page.html", "page.md"],
+        "latentjet.benchmarks.estimate": ["*.json"],
     },
     install_requires=["numpy"],
     extras_require=EXTRAS,
