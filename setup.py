@@ -58,6 +58,7 @@ setup(
         "latentjet.export",
         "latentjet.runtime",
         "latentjet.benchmarks",
+        "latentjet.benchmarks.peers",
     ],
     package_data={
         "latentjet.train": ["sample/*", "judges/*"],
