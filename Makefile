@@ -2,6 +2,7 @@
 # make test   every test, under this Python and under CPython 3.6
 # make wheels the doubles of TensorRT against a real 8.x on CPython 3.6; TENSORRT=8.5.3.1 (549 MB), 8.4.1.5 or 8.6.0
 # make peers  the same work in normflows, nflows, zuko, FrEIA and in a bundle, side by side; into docs/benchmarks.md
+# make scale  latency and memory against batch, couplings, width and image size; into docs/benchmarks.md
 # make lint   style, newer syntax where CPython 3.6 must read it
 # Each sets up what it needs, once: .venv (train, export, test) and .venv36 (what a Jetson has).
 
@@ -12,7 +13,7 @@ SOURCES := setup.py README.md $(shell find train export runtime benchmarks -type
 PIP := -m pip --disable-pip-version-check
 DEVICE_CODE := runtime benchmarks examples train/models tests/gpu setup.py
 
-.PHONY: demo test wheels peers lint clean
+.PHONY: demo test wheels peers scale lint clean
 .DELETE_ON_ERROR:
 
 demo: .venv/installed
@@ -27,6 +28,10 @@ wheels: .venv/installed .venv36/installed
 peers: .venv-peers/installed
 	OMP_NUM_THREADS=1 .venv-peers/bin/python -m latentjet.benchmarks.peers run --overwrite --out docs/benchmarks/peers.json $(PEERS_ARGS)
 	.venv-peers/bin/python -m latentjet.benchmarks.peers table docs/benchmarks/peers.json --into docs/benchmarks.md
+
+scale: .venv/installed
+	OMP_NUM_THREADS=1 .venv/bin/python -m latentjet.benchmarks.scale run --overwrite --out docs/benchmarks/scale.json $(SCALE_ARGS)
+	.venv/bin/python -m latentjet.benchmarks.scale report docs/benchmarks/scale.json --into docs/benchmarks.md
 
 lint: .venv/installed
 	.venv/bin/ruff check .

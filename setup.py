@@ -59,6 +59,7 @@ setup(
         "latentjet.runtime",
         "latentjet.benchmarks",
         "latentjet.benchmarks.peers",
+        "latentjet.benchmarks.scale",
     ],
     package_data={
         "latentjet.train": ["sample/*", "judges/*"],

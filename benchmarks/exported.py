@@ -8,7 +8,7 @@ from ..runtime.errors import BackendError
 
 
 def decode_bundle(module, latent, path):
-    """Module with decode(z) -> images (N, C, H, W), size of z, path of a new folder -> the opened Bundle of that one graph.
+    """Module with decode(z) -> images (N, C, H, W), size of z, path of a new folder -> the opened Bundle of that graph.
 
     Verified against eager PyTorch as every bundle is. Raises ExportError, CheckError, OutputError; BackendError without
     export's packages.

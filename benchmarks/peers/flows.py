@@ -2,7 +2,7 @@
 
 Twelve couplings each, as many as this project's flow has. `dense` flows are over vectors, with each library's own net;
 `conv` flows are multi-scale over 1x28x28, eight couplings at 14x14 and four at 7x7, as in Glow and Real NVP. zuko has
-vectors only. Every builder takes a width, and `fit` finds the width that brings a parameter count nearest to a wanted one.
+vectors only. Every builder takes a width, and `fit` finds the width whose parameter count is nearest to a wanted one.
 """
 
 from typing import Callable, NamedTuple
@@ -102,9 +102,11 @@ def zuko_dense(width):
     import zuko
 
     model = zuko.flows.RealNVP(PIXELS, transforms=sum(COUPLINGS), hidden_features=(width, width))
-    return Flow(
-        model, lambda count: model().sample((count,)), lambda z: model().transform.inv(z), lambda x: model().transform(x)
-    )
+
+    def sample(count):
+        return model().sample((count,))
+
+    return Flow(model, sample, lambda z: model().transform.inv(z), lambda x: model().transform(x))
 
 
 def freia_dense(width):

@@ -5,7 +5,7 @@ from torch import nn
 
 
 class DenseFlow(nn.Module):
-    """A Real NVP over vectors: couplings change the two halves in turn, x = (z + t) exp(s), s = tanh, nets of two layers.
+    """A Real NVP over vectors: couplings change the halves in turn, x = (z + t) exp(s), s = tanh, nets of three layers.
 
     forward: z (N, size) -> v (N, size), unbounded; encode undoes it; decode: z -> images sigmoid(v) (N, C, H, W).
     """

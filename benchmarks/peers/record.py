@@ -22,7 +22,7 @@ KIND = "latentjet peers"
 
 
 class Measured(NamedTuple):
-    """One system of a work at one batch size: whose model, its form, the way it ran, what it is, its rounds of seconds."""
+    """One system of a work at one batch size: whose model, form, way, what it is, rounds of seconds."""
 
     work: str
     name: str

@@ -110,7 +110,8 @@ def winners(results, cells, reference):
             continue
         found = ratio(other, item)
         if found.high < 1:
-            faster.append("{} at batch {} ({} times)".format(called(item.key, None), item.batch, number(1 / found.median)))
+            times = number(1 / found.median)
+            faster.append("{} at batch {} ({} times)".format(called(item.key, None), item.batch, times))
     if not any((reference, item.batch) in cells for item in results):
         return ""
     return "Faster than {}: {}.".format(called(reference, None), "; ".join(faster) or "none")

@@ -107,7 +107,7 @@ def dense_flows(size, libraries):
 
 
 def decoders(form):
-    """-> function (size, libraries) -> a VAE's decoder of this project, and the same with the same weights in PyTorch."""
+    """-> function (size, libraries) -> a VAE's decoder of this project, and in PyTorch alone with the same weights."""
 
     def subjects(size, libraries):
         torch.manual_seed(0)
@@ -152,7 +152,7 @@ def refuse_wrong(works, libraries, batches, rounds, burst_s, size):
             )
     if not batches or min(batches) < 1 or rounds < 2 or not 0 < burst_s < math.inf:
         raise InputError(
-            "batches are {}, rounds {}, burst {} s: expected at least 1, 2, more than 0".format(batches, rounds, burst_s)
+            "batches are {}, rounds {}, burst {} s: expected at least 1, 2, above 0".format(batches, rounds, burst_s)
         )
     if size not in SIZES:
         raise InputError("size is '{}', expected one of {}".format(size, ", ".join(SIZES)))
@@ -172,7 +172,7 @@ def run(works, libraries, batches=(1, 8, 64), rounds=20, burst_s=0.02, seed=0, s
     measured = []
     for name in works:
         with contextlib.ExitStack() as stack:
-            systems = build(WORKS[name], SIZES[size], libraries, only, stack, lambda line: tell(name + ": " + line))
+            systems = build(name, SIZES[size], libraries, only, stack, tell)
             for batch in batches:
                 tell("{}: batch {}, {} systems".format(name, batch, len(systems)))
                 measured += time_batch(name, systems, batch, rounds, burst_s, seed)
@@ -181,11 +181,11 @@ def run(works, libraries, batches=(1, 8, 64), rounds=20, burst_s=0.02, seed=0, s
     return Record(started, machine, versions(libraries), settings, tuple(measured))
 
 
-def build(work, size, libraries, only, stack, tell):
-    """A Work -> [System], each subject's inverse checked."""
+def build(name, size, libraries, only, stack, tell):
+    """Name of a Work -> [System], each subject's inverse checked."""
     systems = []
-    for subject, names in work.subjects(size, libraries):
-        tell("{} {}".format(subject.name, subject.form))
+    for subject, names in WORKS[name].subjects(size, libraries):
+        tell("{}: {} {}".format(name, subject.name, subject.form))
         gap = largest_gap(subject)
         if gap is not None and not gap < LARGEST_GAP:
             raise CheckError(
@@ -193,7 +193,7 @@ def build(work, size, libraries, only, stack, tell):
                     subject.name, subject.form, gap
                 )
             )
-        systems += ways(subject, [name for name in names if only is None or name in only], stack)
+        systems += ways(subject, [way for way in names if only is None or way in only], stack)
     if not systems:
         raise InputError("no system is left to time: name other ways, or leave --ways out")
     return systems
@@ -216,7 +216,7 @@ def time_batch(name, systems, batch, rounds, burst_s, seed):
 
 
 def refuse_wrong_images(calls, batch, alike):
-    """Raise CheckError for images of another size, that are not finite, outside [0, 1], or unlike the first system's."""
+    """Raise CheckError for images of another size, not finite, outside [0, 1], or unlike the first system's."""
     first = None
     for key, call in calls.items():
         images = np.asarray(call())
