@@ -33,6 +33,7 @@ EXTRAS = {
     ],  # tensorrt itself comes with JetPack and is not on PyPI for it
     "images": ["Pillow"],
     "bench": ["tqdm"],
+    "estimate": ["onnx"],
     "test": ["pytest", "pytest-timeout", "vermin", "ruff", "tensorrt_rtx==1.7.1.116"],
 }
 EXTRAS["all"] = sorted(set(TRAIN + STUDY + EXPORT))
@@ -58,6 +59,7 @@ setup(
         "latentjet.export",
         "latentjet.runtime",
         "latentjet.benchmarks",
+        "latentjet.benchmarks.estimate",
         "latentjet.benchmarks.peers",
         "latentjet.benchmarks.scale",
     ],
@@ -66,6 +68,7 @@ setup(
         "latentjet.train.study": ["*.toml"],
         "latentjet.export": ["*.json"],
         "latentjet.runtime": ["pretrained/*.zip"],
+        "latentjet.benchmarks.estimate": ["*.json"],
     },
     install_requires=["numpy"],
     extras_require=EXTRAS,

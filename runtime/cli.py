@@ -26,9 +26,10 @@ COMMANDS = [
         ("evaluate", "latentjet.export.evaluate", "all", "likelihood, accuracy, FID and sharpness of a model"),
         ("judge", "latentjet.train.make_judge", "train", "train the frozen classifier that evaluate judges with"),
         ("bench", "latentjet.benchmarks.__main__", "bench", "latency and throughput beside eager PyTorch"),
+        ("estimate", "latentjet.benchmarks.estimate.__main__", "estimate", "latency on a Jetson, predicted from a graph"),
     ]),
 ]  # fmt: skip
-WITHOUT_NAME = ("train", "study", "export", "card", "demo", "build", "doctor", "bench", "evaluate", "judge")
+WITHOUT_NAME = ("train", "study", "export", "card", "demo", "build", "doctor", "bench", "evaluate", "judge", "estimate")
 
 
 def contents():

@@ -27,7 +27,7 @@ ONLY_IN = {
     "onnxruntime": {"runtime/ort.py", "export/precision.py", "export/fused.py"},
     "pycuda": {"runtime/cuda.py"},
     "PIL": {"runtime/picture.py"},
-    "onnx": {"export"},
+    "onnx": {"export", "benchmarks/estimate/graph.py"},
     "onnxscript": set(),
     "torch": {
         "train", "export", "benchmarks/eager.py", "benchmarks/masked.py", "benchmarks/exported.py",

@@ -68,6 +68,9 @@ def memory(axes, found):
     known = [item for item in found if taken(item)]
     where = [item.value for item in known]
     axes.plot(where, [taken(item) / 1e6 for item in known], "o-", markersize=4, color=MEASURED)
-    axes.plot([item.value for item in found], [4 * item.parameters / 1e6 for item in found], ":", color="grey")
-    axes.annotate("the weights alone", (found[0].value, 4 * found[0].parameters / 1e6), fontsize="x-small", color="grey",
-                  xytext=(2, 4), textcoords="offset points")  # fmt: skip
+    values, weights = [item.value for item in found], [4 * item.parameters / 1e6 for item in found]
+    axes.plot(values, weights, ":", color="grey")
+    axes.annotate(
+        "the weights alone", (values[0], weights[0]), xytext=(2, 4), textcoords="offset points",
+        fontsize="x-small", color="grey",
+    )  # fmt: skip
