@@ -18,6 +18,7 @@ from ..measure import interleave
 from . import flows, plain
 from .record import Measured, Record
 from .systems import IMAGE, LATENT, Subject, largest_gap, same_z, ways
+from .table import WAYS
 
 LARGEST_GAP, LARGEST_DIFFERENCE = 1e-3, 1e-3
 SIZES = {
@@ -135,9 +136,10 @@ WORKS = {
 }
 
 
-def refuse_wrong(works, libraries, batches, rounds, burst_s, size):
+def refuse_wrong(works, libraries, only, batches, rounds, burst_s, size):
     """Raise InputError or BackendError before anything is built."""
-    for kind, given, known in (("work", works, WORKS), ("library", libraries, flows.LIBRARIES)):
+    kinds = ("work", works, WORKS), ("library", libraries, flows.LIBRARIES), ("way", only or (), WAYS)
+    for kind, given, known in kinds:
         for name in given:
             if name not in known:
                 raise InputError("{} is '{}', expected one of {}".format(kind, name, ", ".join(known)))
@@ -164,7 +166,7 @@ def run(works, libraries, batches=(1, 8, 64), rounds=20, burst_s=0.02, seed=0, s
     only: ways to time (None: all); progress: called with a line. Every system's images are looked at before and after
     they are timed. Raises InputError, BackendError, ExportError, CheckError.
     """
-    refuse_wrong(works, libraries, batches, rounds, burst_s, size)
+    refuse_wrong(works, libraries, only, batches, rounds, burst_s, size)
     tell = progress or (lambda line: None)
     torch.set_num_threads(1)
     started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
@@ -195,7 +197,7 @@ def build(name, size, libraries, only, stack, tell):
             )
         systems += ways(subject, [way for way in names if only is None or way in only], stack)
     if not systems:
-        raise InputError("no system is left to time: name other ways, or leave --ways out")
+        raise InputError("work '{}' has none of the ways {}: leave --ways out".format(name, ", ".join(only)))
     return systems
 
 
