@@ -39,14 +39,14 @@ def where(record):
     load = machine.get("load")
     lines = [
         "Measured {} on {}, {} cores, {}; load before the run {}. CPython {}, {}.".format(
-            record.started, name, machine.get("cores"), machine.get("system"), load or "unknown",
+            record.started, name, machine.get("cores"), machine.get("system"), "unknown" if load is None else "{:.1f}".format(load),
             machine.get("python"), versions,
         ),
         "One thread for every system, {} interleaved rounds of {:g} ms each, float32.".format(
             settings["rounds"], 1e3 * settings["burst_s"]
         ),
     ]  # fmt: skip
-    if load and float(load) > 0.5:
+    if load is not None and load > 0.5:
         lines.append("**The machine had other work to do: these figures are to be measured again on a quiet one.**")
     if settings.get("size") != "full":
         lines.append("**Small models: this run only shows that everything works.**")

@@ -76,11 +76,11 @@ def caller(engine, inputs):
 def measured(point, bundle, taken, seconds):
     """A Point and what was found of it -> Measured."""
     graph, key = bundle.graph("decode"), (name_of(point), point.batch)
-    figures = graph.figures
+    figures, (board, moved_bytes) = graph.figures, on_board(bundle, point.batch)
     return Measured(
         *point, nodes=figures["nodes"], kernels=figures["fused_nodes"], macs=figures["macs"],
-        parameters=figures["parameters"], graph_bytes=figures["bytes"], memory=taken[key],
-        board=on_board(bundle, point.batch), seconds=seconds[key],
+        moved_bytes=moved_bytes, parameters=figures["parameters"], graph_bytes=figures["bytes"], memory=taken[key],
+        board=board, seconds=seconds[key],
     )  # fmt: skip
 
 

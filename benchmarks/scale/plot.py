@@ -71,6 +71,6 @@ def memory(axes, found):
     values, weights = [item.value for item in found], [4 * item.parameters / 1e6 for item in found]
     axes.plot(values, weights, ":", color="grey")
     axes.annotate(
-        "the weights alone", (values[0], weights[0]), xytext=(2, 4), textcoords="offset points",
-        fontsize="x-small", color="grey",
+        "the weights alone", (values[-1], weights[-1]), xytext=(0, -10), textcoords="offset points",
+        ha="right", va="top", fontsize="x-small", color="grey",
     )  # fmt: skip

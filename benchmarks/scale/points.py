@@ -28,7 +28,7 @@ CLASSES = {"realnvp": "RealNVP", "vae": "VAE"}
 AXES = {
     "batch": "batch",
     "couplings": "couplings",
-    "width": "channels of the first level's nets",
+    "width": "channels",
     "image": "pixels along an edge",
 }
 

@@ -1,23 +1,30 @@
-"""Latency predicted: for this machine a sum of three costs fitted to some sweeps, for a board the estimator's."""
+"""Latency predicted: for this machine a sum of four costs fitted to some sweeps, for a board the estimator's."""
 
 from typing import NamedTuple
 
 import numpy as np
 
+from ..estimate import estimate
 from .points import FITTED
 
 
 class Line(NamedTuple):
-    """seconds = fixed_s + kernel_s kernels + mac_s macs batch, with which sweeps it was fitted to."""
+    """seconds = fixed_s + kernel_s kernels + mac_s macs batch + byte_s moved_bytes, fitted to these sweeps."""
 
     fixed_s: float
     kernel_s: float
     mac_s: float
+    byte_s: float
     sweeps: tuple
 
     def seconds(self, item):
         """Predicted seconds of a point."""
-        return self.fixed_s + self.kernel_s * item.kernels + self.mac_s * item.macs * item.batch
+        return float(np.dot(self[:4], amounts(item)))
+
+
+def amounts(item):
+    """What a point has of each cost: (1, kernels, MACs of the batch, bytes moved)."""
+    return 1.0, item.kernels, item.macs * item.batch, item.moved_bytes
 
 
 def fit(points, family):
@@ -28,10 +35,9 @@ def fit(points, family):
     used = [item for item in points if item.family == family and item.sweep in FITTED[family]]
     if len(used) < 4:
         return None
-    measured = np.array([item.median_s for item in used])
-    columns = np.array([[1.0, item.kernels, item.macs * item.batch] for item in used]) / measured[:, None]
+    columns = np.array([amounts(item) for item in used]) / np.array([item.median_s for item in used])[:, None]
     alike = len({item.kernels for item in used}) < 2  # a number of kernels that never changes is the fixed part
-    kept = [0, 2] if alike else [0, 1, 2]
+    kept = [0, 2, 3] if alike else [0, 1, 2, 3]
     while True:
         scale = np.abs(columns[:, kept]).max(0)
         found = np.linalg.lstsq(columns[:, kept] / scale, np.ones(len(used)), rcond=None)[0] / scale
@@ -39,7 +45,7 @@ def fit(points, family):
             break
         kept.remove(kept[int(np.argmin(found * scale))])
     costs = dict(zip(kept, found.tolist()))
-    return Line(costs.get(0, 0.0), costs.get(1, 0.0), costs.get(2, 0.0), FITTED[family])
+    return Line(*(costs.get(index, 0.0) for index in range(4)), sweeps=FITTED[family])
 
 
 def errors(points, family, line):
@@ -49,10 +55,9 @@ def errors(points, family, line):
 
 
 def on_board(bundle, batch, target="tx2"):
-    """The estimator's {seconds, low, high} for a bundle's decode in float16, or None where it is not installed."""
-    try:
-        from ..estimate import estimate
-    except ImportError:
-        return None
+    """The estimator's {seconds, low, high} for a bundle's decode in float16, and the bytes that its kernels move here, in
+    float32."""
     found = estimate(bundle, target, precision="fp16", batch=batch)
-    return {"seconds": float(found.seconds), "low": float(found.interval[0]), "high": float(found.interval[1])}
+    float32 = estimate(bundle, target, precision="fp32", batch=batch)
+    board = {"seconds": float(found.seconds), "low": float(found.interval[0]), "high": float(found.interval[1])}
+    return board, int(sum(layer.moved_bytes for layer in float32.layers))

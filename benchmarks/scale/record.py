@@ -6,8 +6,8 @@
     machine    see device.py, and the load before the run
     versions   {package: version}
     settings   {rounds, burst_s, threads, seed}
-    points     [{family, sweep, value, arguments, batch, nodes, kernels, macs, parameters, graph_bytes,
-               memory {imported, loaded, most}, board {seconds, low, high} or null,
+    points     [{family, sweep, value, arguments, batch, nodes, kernels, macs (an image's), moved_bytes (a batch's),
+               parameters, graph_bytes, memory {imported, loaded, most}, board {seconds, low, high},
                seconds [[one list a round]]}], seconds to 10 ns
 """
 
@@ -26,7 +26,7 @@ HEAD = ("started", "machine", "versions", "settings")
 
 class Measured(NamedTuple):
     """A Point and what was found there: nodes of the graph, kernels (nodes that ONNX Runtime is left with), macs of one
-    image, parameters, bytes of the graph, memory, board, rounds of seconds."""
+    image, bytes that kernels read and write, parameters, bytes of the graph, memory, board, rounds of seconds."""
 
     family: str
     sweep: str
@@ -36,6 +36,7 @@ class Measured(NamedTuple):
     nodes: int
     kernels: int
     macs: int
+    moved_bytes: int
     parameters: int
     graph_bytes: int
     memory: dict

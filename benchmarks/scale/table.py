@@ -50,9 +50,10 @@ def fitted(record, family, line):
     """What was fitted and how far off the rest is, in a sentence."""
     if line is None:
         return "Too few points for a prediction of this machine."
-    text = "Predicted here: {:.1f} us + {:.2f} us a kernel + {:.3f} ns a MAC, fitted to the sweeps over {}.".format(
-        1e6 * line.fixed_s, 1e6 * line.kernel_s, 1e9 * line.mac_s, " and ".join(line.sweeps)
+    text = "Predicted here: {:.1f} us + {:.2f} us a kernel + {:.3f} ns a MAC + {:.3f} ns a byte moved, ".format(
+        1e6 * line.fixed_s, 1e6 * line.kernel_s, 1e9 * line.mac_s, 1e9 * line.byte_s
     )
+    text += "fitted to the sweeps over {}.".format(" and ".join(line.sweeps))
     wrong = errors(record.points, family, line)
     if wrong:
         text += " On the other {} points it is off by {:.0f} % (median) and {:.0f} % (most).".format(
