@@ -37,9 +37,10 @@ def where(record):
     name = machine.get("board") or machine.get("processor") or "an unknown processor"
     versions = ", ".join("{} {}".format(name, version) for name, version in sorted(record.versions.items()))
     load = machine.get("load")
+    told = "unknown" if load is None else "{:.1f}".format(load)
     lines = [
         "Measured {} on {}, {} cores, {}; load before the run {}. CPython {}, {}.".format(
-            record.started, name, machine.get("cores"), machine.get("system"), "unknown" if load is None else "{:.1f}".format(load),
+            record.started, name, machine.get("cores"), machine.get("system"), told,
             machine.get("python"), versions,
         ),
         "One thread for every system, {} interleaved rounds of {:g} ms each, float32.".format(

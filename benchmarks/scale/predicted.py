@@ -55,8 +55,7 @@ def errors(points, family, line):
 
 
 def on_board(bundle, batch, target="tx2"):
-    """The estimator's {seconds, low, high} for a bundle's decode in float16, and the bytes that its kernels move here, in
-    float32."""
+    """The estimator's {seconds, low, high} for a bundle's decode in float16; the bytes its kernels move in float32."""
     found = estimate(bundle, target, precision="fp16", batch=batch)
     float32 = estimate(bundle, target, precision="fp32", batch=batch)
     board = {"seconds": float(found.seconds), "low": float(found.interval[0]), "high": float(found.interval[1])}
