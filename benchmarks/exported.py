@@ -7,6 +7,21 @@ The half-precision gate is left out: it runs 10,000 samples, and these graphs ar
 from ..runtime.errors import BackendError
 
 
+def perturbed(module, seed=1, scale=0.01):
+    """Move every trained number a little -> the module, in evaluation mode.
+
+    Flows start as the identity: that would hide a wrong inverse, and equal zeros would be stored and read only once.
+    """
+    import torch
+
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            if parameter.requires_grad:
+                parameter.add_(scale * torch.randn(parameter.shape, generator=generator))
+    return module.eval()
+
+
 def decode_bundle(module, latent, path):
     """Module with decode(z) -> images (N, C, H, W), size of z, path of a new folder -> the opened Bundle of that graph.
 

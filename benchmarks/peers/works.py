@@ -14,6 +14,7 @@ import torch
 from ...runtime.errors import BackendError, CheckError, InputError
 from ...train.models import VAE, RealNVP
 from .. import device
+from ..exported import perturbed
 from ..measure import interleave
 from . import flows, plain
 from .record import Measured, Record
@@ -33,16 +34,6 @@ class Work(NamedTuple):
 
     samples: bool
     subjects: Callable
-
-
-def perturbed(module, seed=1, scale=0.01):
-    """Move every trained number a little: flows start as the identity, which would hide a wrong inverse."""
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for parameter in module.parameters():
-            if parameter.requires_grad:
-                parameter.add_(scale * torch.randn(parameter.shape, generator=generator))
-    return module.eval()
 
 
 def own_flow(size):

@@ -12,7 +12,7 @@ from ...runtime.engine import open_engine
 from ...runtime.errors import InputError
 from ...train.models import build
 from .. import device
-from ..exported import decode_bundle
+from ..exported import decode_bundle, perturbed
 from ..measure import interleave
 from ..suite import inputs_for
 from .memory import apart
@@ -63,7 +63,7 @@ def exported(points, folder, tell):
         name = name_of(point)
         if name not in found:
             tell("export {}: {} {} {}".format(len(found) + 1, point.family, point.sweep, point.value))
-            model = build(CLASSES[point.family], point.arguments).eval()
+            model = perturbed(build(CLASSES[point.family], point.arguments))
             place = os.path.join(folder, "{}.bundle".format(len(found)))
             found[name] = decode_bundle(model, model.latent, place)
     return found

@@ -109,12 +109,12 @@ def test_a_process_that_dies_is_told(tmp_path, sentence):
 @exports
 def test_what_a_graph_is_made_of_follows_from_the_model(tmp_path):
     """A coupling adds the same nodes and the MACs of its three convolutions; a bundle is verified and timed as any is."""
-    from latentjet.benchmarks.exported import decode_bundle
+    from latentjet.benchmarks.exported import decode_bundle, perturbed
     from latentjet.train.models import RealNVP
 
     figures = {}
     for count in (1, 2, 3):
-        model = RealNVP((1, 8, 8), 0, (count,), (4,)).eval()
+        model = perturbed(RealNVP((1, 8, 8), 0, (count,), (4,)))
         bundle = decode_bundle(model, model.latent, str(tmp_path / "{}.bundle".format(count)))
         figures[count] = bundle.graph("decode").figures
     assert Bundle.open(str(tmp_path / "1.bundle")).graph("decode").precision is None
