@@ -1,6 +1,8 @@
 # make demo   the whole chain on real images, in about three minutes after set-up; DEMO_ARGS="--out elsewhere"
 # make test   every test, under this Python and under CPython 3.6
 # make wheels the doubles of TensorRT against a real 8.x on CPython 3.6; TENSORRT=8.5.3.1 (549 MB), 8.4.1.5 or 8.6.0
+# make peers  the same work in normflows, nflows, zuko, FrEIA and in a bundle, side by side; into docs/benchmarks.md
+# make scale  latency and memory against batch, couplings, width and image size; into docs/benchmarks.md
 # make lint   style, newer syntax where CPython 3.6 must read it
 # Each sets up what it needs, once: .venv (train, export, test) and .venv36 (what a Jetson has).
 
@@ -11,7 +13,7 @@ SOURCES := setup.py README.md $(shell find train export runtime benchmarks -type
 PIP := -m pip --disable-pip-version-check
 DEVICE_CODE := runtime benchmarks examples train/models tests/gpu setup.py
 
-.PHONY: demo test wheels lint clean browser
+.PHONY: demo test wheels peers scale lint clean browser
 .DELETE_ON_ERROR:
 
 demo: .venv/installed
@@ -31,12 +33,20 @@ browser:
 wheels: .venv/installed .venv36/installed
 	.venv/bin/python tests/wheels/try_wheel.py $(TENSORRT)
 
+peers: .venv-peers/installed
+	OMP_NUM_THREADS=1 .venv-peers/bin/python -m latentjet.benchmarks.peers run --overwrite --out docs/benchmarks/peers.json $(PEERS_ARGS)
+	.venv-peers/bin/python -m latentjet.benchmarks.peers table docs/benchmarks/peers.json --into docs/benchmarks.md
+
+scale: .venv/installed
+	OMP_NUM_THREADS=1 .venv/bin/python -m latentjet.benchmarks.scale run --overwrite --out docs/benchmarks/scale.json $(SCALE_ARGS)
+	.venv/bin/python -m latentjet.benchmarks.scale report docs/benchmarks/scale.json --into docs/benchmarks.md
+
 lint: .venv/installed
 	.venv/bin/ruff check .
 	.venv/bin/vermin --quiet --no-tips --violations -t=3.6- $(DEVICE_CODE)
 
 clean:
-	rm -rf .venv .venv36 build *.egg-info .pytest_cache .ruff_cache
+	rm -rf .venv .venv36 .venv-peers build *.egg-info .pytest_cache .ruff_cache
 
 .venv/packages: setup.py
 	@echo "setting up .venv: PyTorch and all else, a minute or two and 6 GB"
@@ -61,5 +71,18 @@ clean:
 .venv36/installed: .venv36/packages $(SOURCES)
 	@rm -rf build
 	@if [ -x .venv36/bin/python ]; then .venv36/bin/python $(PIP) install --quiet --no-deps --force-reinstall .; fi
+	@rm -rf build *.egg-info
+	@touch $@
+
+.venv-peers/packages: setup.py benchmarks/peers/requirements.txt
+	@echo "setting up .venv-peers: PyTorch and four libraries of flows, two or three minutes and 6 GB"
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python tests/requirements.py all >.venv-peers/requirements.txt
+	.venv-peers/bin/python $(PIP) install --progress-bar on -r .venv-peers/requirements.txt -r benchmarks/peers/requirements.txt
+	@touch $@
+
+.venv-peers/installed: .venv-peers/packages $(SOURCES)
+	@rm -rf build
+	.venv-peers/bin/python $(PIP) install --quiet --no-deps --force-reinstall .
 	@rm -rf build *.egg-info
 	@touch $@

@@ -63,6 +63,8 @@ setup(
         "latentjet.benchmarks",
         "latentjet.benchmarks.report",
         "latentjet.benchmarks.estimate",
+        "latentjet.benchmarks.peers",
+        "latentjet.benchmarks.scale",
     ],
     package_data={
         "latentjet.train": ["sample/*", "judges/*"],
