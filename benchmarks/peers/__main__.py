@@ -27,7 +27,7 @@ def run_run(args):
         lambda line: print(line, file=sys.stderr, flush=True),
     )  # fmt: skip
     record.save(done, args.out)
-    print(table.page(done))
+    print(table.page(record.load(args.out)))  # as kept: seconds have eight places there
     print(args.out)
     return 0
 

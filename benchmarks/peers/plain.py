@@ -51,24 +51,33 @@ def mlp_decoder(latent, hidden, image):
     )
 
 
-def conv_decoder(latent, hidden, image):
-    """A convolutional decoder with batch norm: two transposed convolutions, then one of 3x3."""
-    small = (2 * hidden, image[1] // 4, image[2] // 4)
-    return nn.Sequential(
-        nn.Linear(latent, small[0] * small[1] * small[2]), nn.ReLU(), nn.Unflatten(1, small),
-        nn.ConvTranspose2d(2 * hidden, hidden, 4, 2, 1, bias=False), nn.BatchNorm2d(hidden), nn.ReLU(),
-        nn.ConvTranspose2d(hidden, hidden, 4, 2, 1, bias=False), nn.BatchNorm2d(hidden), nn.ReLU(),
-        nn.Conv2d(hidden, image[0], 3, padding=1), nn.Sigmoid(),
-    )  # fmt: skip
+class ConvDecoder(nn.Module):
+    """Two transposed convolutions with batch norm, then one of 3x3, beside a dense net; the sigmoid of their sum."""
+
+    def __init__(self, latent, hidden, image):
+        super().__init__()
+        small, pixels = (2 * hidden, image[1] // 4, image[2] // 4), image[0] * image[1] * image[2]
+        self.convolutions = nn.Sequential(
+            nn.Linear(latent, small[0] * small[1] * small[2]), nn.ReLU(), nn.Unflatten(1, small),
+            nn.ConvTranspose2d(2 * hidden, hidden, 4, 2, 1, bias=False), nn.BatchNorm2d(hidden), nn.ReLU(),
+            nn.ConvTranspose2d(hidden, hidden, 4, 2, 1, bias=False), nn.BatchNorm2d(hidden), nn.ReLU(),
+            nn.Conv2d(hidden, image[0], 3, padding=1),
+        )  # fmt: skip
+        self.dense = nn.Sequential(
+            nn.Linear(latent, 8 * hidden), nn.ReLU(), nn.Linear(8 * hidden, pixels), nn.Unflatten(1, tuple(image))
+        )
+
+    def forward(self, z):
+        return torch.sigmoid(self.convolutions(z) + self.dense(z))
 
 
-DECODERS = {"mlp": mlp_decoder, "conv": conv_decoder}
+DECODERS = {"mlp": mlp_decoder, "conv": ConvDecoder}
 
 
 def decoder_like(vae):
     """A VAE of this project, unconditional -> the decoder above that has its shape and its weights."""
     found = DECODERS[vae.form](vae.latent, vae.hidden, vae.image)
-    parts = [vae.nets.decoder] if vae.form == "mlp" else [vae.nets.widen, vae.nets.decoder]
+    parts = [vae.nets.decoder] if vae.form == "mlp" else [vae.nets.widen, vae.nets.decoder, vae.nets.dense]
     tensors = [tensor for part in parts for tensor in part.state_dict().values()]
     found.load_state_dict(dict(zip(found.state_dict(), tensors)))
     return found

@@ -14,7 +14,7 @@ from ...train.models import build
 from .. import device
 from ..exported import decode_bundle, perturbed
 from ..measure import interleave
-from ..suite import inputs_for
+from ..loads import rows
 from .memory import apart
 from .points import CLASSES
 from .predicted import on_board
@@ -44,7 +44,7 @@ def run(points, rounds=20, burst_s=0.02, seed=0, progress=None):
         calls = {}
         for point in points:
             key = name_of(point), point.batch
-            calls[key] = caller(engines[key[0]], inputs_for(bundles[key[0]], "decode", point.batch, seed))
+            calls[key] = caller(engines[key[0]], rows(bundles[key[0]], "decode", point.batch, seed)[0])
         seconds = interleave(calls, rounds, burst_s, lambda number: tell("round {} of {}".format(number, rounds)))
         found = [measured(point, bundles[name_of(point)], taken, seconds) for point in points]
     settings = {"rounds": rounds, "burst_s": burst_s, "threads": 1, "seed": seed}

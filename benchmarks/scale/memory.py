@@ -11,7 +11,7 @@ import sys
 from ...runtime.bundle import Bundle
 from ...runtime.engine import backend_class, open_engine
 from ...runtime.errors import BackendError
-from ..suite import inputs_for
+from ..loads import rows
 
 
 def resident(name):
@@ -30,7 +30,7 @@ def measure(path, batch, calls=3):
     backend_class("ort")
     imported = resident("VmRSS")
     with open_engine(bundle, "decode", "ort", 1) as engine:
-        loaded, inputs = resident("VmRSS"), inputs_for(bundle, "decode", batch)
+        loaded, inputs = resident("VmRSS"), rows(bundle, "decode", batch, 0)[0]
         for _ in range(calls):
             engine.run(**inputs)
     return {"imported": imported, "loaded": loaded, "most": resident("VmHWM")}

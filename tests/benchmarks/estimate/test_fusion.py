@@ -9,9 +9,9 @@ from latentjet.runtime.bundle import Bundle  # noqa: E402
 
 # what TensorRT for RTX 1.7.1 makes of the shipped bundles' float32 graphs at batch 1 (tests/rtx_layers.py)
 RTX = {
-    "fashion-realnvp": {"decode": 54, "encode": 53, "log_prob": 55},
-    "mnist-realnvp": {"decode": 54, "encode": 53, "log_prob": 55},
-    "fashion-cvae": {"decode": 7},
+    "fashion-realnvp": {"decode": 57, "encode": 58, "log_prob": 59},
+    "mnist-realnvp": {"decode": 57, "encode": 58, "log_prob": 59},
+    "fashion-cvae": {"decode": 9},
     "fashion-gan": {"decode": 7},
     "mnist-vae": {"decode": 4},
     "mnist-cvae": {"decode": 4},
