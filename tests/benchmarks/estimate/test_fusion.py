@@ -128,13 +128,13 @@ def test_multiply_accumulates_of_products(make):
 
 @pytest.mark.parametrize("name", sorted(RTX))
 def test_no_work_is_lost_and_kernels_are_as_many_as_tensorrt_for_rtx_makes(name):
-    """Within one kernel, or a twentieth: it joins all between matrix products, which `whole` does."""
+    """Within two kernels, or a tenth: it joins all between matrix products, which `whole` does."""
     bundle = Bundle.open(shipped.find(name))
     for graph_name, counted in RTX[name].items():
         described = bundle.graph(graph_name)
         read = graph.read(bundle.read(described.file))
         classic, whole = fusion.fuse(read), fusion.fuse(read, whole=True)
-        assert abs(len(whole.kernels) - counted) <= max(1, counted // 20)
+        assert abs(len(whole.kernels) - counted) <= max(2, counted // 10)
         for fused in (classic, whole):
             assert sum(item.macs for item in fused.kernels) == described.figures["macs"] and not fused.unknown
         assert len(classic.kernels) >= len(whole.kernels)
