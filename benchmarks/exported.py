@@ -23,7 +23,7 @@ def perturbed(module, seed=1, scale=0.01):
 
 
 def decode_bundle(module, latent, path):
-    """Module with decode(z) -> images (N, C, H, W), size of z, path of a new folder -> the opened Bundle of that graph.
+    """Module with decode(z), or decode(z, y) if its `classes` are not 0, -> images (N, C, H, W), size of z, path of a new folder -> the opened Bundle of that graph.
 
     Verified against eager PyTorch as every bundle is. Raises ExportError, CheckError, OutputError; BackendError without
     export's packages.
@@ -37,9 +37,11 @@ def decode_bundle(module, latent, path):
         from ..export.target import find_target
     except ImportError as error:
         raise BackendError("exporting needs more than the runtime ({}): pip install '.[export]'".format(error))
-    spec, target = DECODE._replace(inputs=("z",), tolerance=1e-3), find_target("tx2")
-    generator = torch.Generator().manual_seed(20)
-    inputs = {"z": torch.randn(16, latent, generator=generator)}
+    classes = getattr(module, "classes", 0)
+    inputs = {"z": torch.randn(16, latent, generator=torch.Generator().manual_seed(20))}
+    if classes:
+        inputs["labels"] = torch.eye(classes)[torch.arange(16) % classes]
+    spec, target = DECODE._replace(inputs=tuple(inputs), tolerance=1e-3), find_target("tx2")
     item = pack(Method(module, "decode"), Method(fold(module), "decode"), inputs, spec, target)
     manifest = {
         "family": "module",
@@ -47,7 +49,7 @@ def decode_bundle(module, latent, path):
         "image": item.entry["outputs"][0]["shape"][1:],
         "pixels": "rounded",
         "latent": latent,
-        "classes": [],
+        "classes": ["class {}".format(index) for index in range(classes)],
         "data": None,
         "trained": "not at all: the weights are as they were drawn",
         "settings": None,

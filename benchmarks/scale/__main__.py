@@ -8,7 +8,7 @@ from ...runtime import files
 from ...runtime.errors import LatentjetError
 from ...train.errors import TrainError
 from .. import section
-from . import record, table
+from . import record, study, table
 from .points import SWEEPS, points
 
 
@@ -45,6 +45,29 @@ def run_report(args):
     return 0
 
 
+def run_study(args):
+    rows, kept = study.read(args.folder), os.path.join(args.folder, "decoding.json")
+    from .measured import run
+
+    chosen = study.points(rows)
+    done = run(chosen, args.rounds, args.burst, args.seed, lambda line: print(line, file=sys.stderr, flush=True))
+    record.save(done, kept)
+    page = study.page(rows, record.load(kept))
+    if args.into:
+        section.replace(args.into, "decoding", page)
+    else:
+        print(page)
+    print(kept)
+    return 0
+
+
+def timing(command):
+    """The options of what is timed."""
+    command.add_argument("--rounds", type=int, default=20)
+    command.add_argument("--burst", type=float, default=0.02, metavar="S", help="seconds a point and round")
+    command.add_argument("--seed", type=int, default=0)
+
+
 def make_parser():
     parser = argparse.ArgumentParser(
         prog="python -m latentjet.benchmarks.scale", description="Latency and memory against the size of a model."
@@ -57,10 +80,13 @@ def make_parser():
     command.add_argument("--families", type=names, help="realnvp,vae (default both)")
     command.add_argument("--sweeps", type=names, help="batch,couplings,width,image (default all)")
     command.add_argument("--least", action="store_true", help="two points a sweep: a look at whether it all works")
-    command.add_argument("--rounds", type=int, default=20)
-    command.add_argument("--burst", type=float, default=0.02, metavar="S", help="seconds a point and round")
-    command.add_argument("--seed", type=int, default=0)
+    timing(command)
     command.set_defaults(run=run_run)
+    command = commands.add_parser("study", help="what the flows of a study cost to decode, beside their likelihood")
+    command.add_argument("folder", metavar="FOLDER", help="with the results.json of `latentjet study report`")
+    command.add_argument("--into", metavar="MD", help="write the table between this page's markers")
+    timing(command)
+    command.set_defaults(run=run_study)
     command = commands.add_parser("report", help="pictures and tables of a record")
     command.add_argument("record", metavar="JSON")
     command.add_argument("--pictures", metavar="FOLDER", help="for the PNGs (default beside the record)")

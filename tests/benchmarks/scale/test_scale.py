@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from latentjet.benchmarks.scale import __main__ as command
-from latentjet.benchmarks.scale import memory, points, predicted, record, table
+from latentjet.benchmarks.scale import memory, points, predicted, record, study, table
 from latentjet.runtime.bundle import Bundle
 from latentjet.runtime.errors import BackendError, InputError
 
@@ -164,3 +164,40 @@ def test_the_page_shows_the_record_that_is_kept():
     for line in page.splitlines():
         if line.startswith("!["):
             assert (ROOT / "docs" / line.split("(")[1].rstrip(")")).is_file()
+
+
+def rows_of(figures):
+    points_of = [{"couplings": [2, 1]}, {"couplings": [4, 2]}, {"couplings": [4, 2], "depth": 0}]
+    return [{"point": point, "figures": found} for point, found in zip(points_of, figures)]
+
+
+def test_a_study_is_read_and_its_points_are_its_models(tmp_path):
+    rows = rows_of([{"bits_per_dim": 3.5, "accuracy": 0.7}, {"bits_per_dim": 3.25}, {"bits_per_dim": 3.3}])
+    content = {"study": {"settings": {"family": "realnvp"}}, "rows": rows + [{"point": {}, "figures": {}}]}
+    (tmp_path / "results.json").write_text(json.dumps(content))
+    assert study.read(str(tmp_path)) == rows
+    found = study.points(rows)
+    assert [item.value for item in found] == [0, 1, 2] and found[2].arguments["depth"] == 0
+    assert all(item.arguments["classes"] == 10 for item in found)
+
+
+def test_the_table_of_a_study_ends_with_the_best_likelihood(made):
+    rows = rows_of([{"bits_per_dim": 3.5, "accuracy": 0.7}, {"bits_per_dim": 3.25}, {"bits_per_dim": 3.3}])
+    page = study.page(rows, made._replace(points=made.points[:3]))
+    lines = [line for line in page.splitlines() if line.startswith("| ")]
+    assert lines[0].startswith("| couplings | depth | bits/dim |")
+    assert [line.split(" | ")[2] for line in lines[1:]] == ["3.500", "3.300", "3.250"]
+    assert "| 2,1 |  | 3.500 | 70 % |" in page and "| 4,2 | 0 | 3.300 |  |" in page
+
+
+@pytest.mark.parametrize("content, sentence", [
+    (None, "cannot be read"),
+    ("{", "holds no results of a study of flows"),
+    ('{"study": {"settings": {"family": "vae"}}, "rows": [{"point": {}, "figures": {"bits_per_dim": 1}}]}', "not realnvp"),
+    ('{"study": {"settings": {"family": "realnvp"}}, "rows": []}', "no run with a likelihood"),
+])  # fmt: skip
+def test_what_is_no_study_of_flows_is_refused(tmp_path, capsys, content, sentence):
+    if content is not None:
+        (tmp_path / "results.json").write_text(content)
+    assert command.main(["study", str(tmp_path)]) == 1
+    assert sentence in capsys.readouterr().err
