@@ -2,7 +2,8 @@
 
 BITS = (
     "Convention: bits/dim = 8 - log2 p(x) / D with x = (x8 + u) / 256, u uniform in [0, 1) and p the density of x in "
-    "[0, 1]^D, the tone curve's Jacobian included; a uniform model has exactly 8. One draw of u an image is an upper bound."
+    "[0, 1]^D, the tone curve's Jacobian included; a uniform model has exactly 8. One draw of u an image is an upper "
+    "bound."
 )
 BCE = (
     "Convention: BCE+KL is the sum over an image's pixels in nats, on grey pixels; it is no likelihood. ELBO and IWAE "

@@ -13,8 +13,8 @@ from ...runtime.errors import InputError
 from ...train.models import build
 from .. import device
 from ..exported import decode_bundle, perturbed
-from ..measure import interleave
 from ..loads import rows
+from ..measure import interleave
 from .memory import apart
 from .points import CLASSES
 from .predicted import on_board

@@ -1,4 +1,4 @@
-"""The sizes of a study of flows beside what they cost to decode: likelihood, graph, latency here, a board's estimate."""
+"""The sizes of a study of flows beside what they cost to decode: likelihood, graph, latency, a board's estimate."""
 
 import json
 import os
@@ -61,5 +61,6 @@ def cells(row, item):
         "{:.0f} %".format(100 * figures["accuracy"]) if "accuracy" in figures else "",
         str(item.kernels), "{:.1f}".format(item.macs / 1e6), "{:,}".format(item.parameters),
         "{:.3f}".format(1e3 * item.median_s),
-        "{:.2f} ({:.2f} to {:.2f})".format(*(1e3 * board[name] for name in ("seconds", "low", "high"))) if board else "",
+        "{:.2f} ({:.2f} to {:.2f})".format(*(1e3 * board[name] for name in ("seconds", "low", "high")))
+        if board else "",
     ]  # fmt: skip
