@@ -23,8 +23,8 @@ def perturbed(module, seed=1, scale=0.01):
 
 
 def decode_bundle(module, latent, path):
-    """Module with decode(z), or decode(z, y) if its `classes` are not 0, -> images (N, C, H, W); size of z; path of a new
-    folder -> the opened Bundle of that graph.
+    """Module with decode(z), or decode(z, y) if its `classes` are not 0, -> images (N, C, H, W); size of z; path of a
+    new folder -> the opened Bundle of that graph.
 
     Verified against eager PyTorch as every bundle is. Raises ExportError, CheckError, OutputError; BackendError without
     export's packages.
