@@ -5,6 +5,7 @@ import importlib
 import importlib.util
 import math
 import os
+import platform
 import time
 from typing import Callable, NamedTuple
 
@@ -161,7 +162,7 @@ def run(works, libraries, batches=(1, 8, 64), rounds=20, burst_s=0.02, seed=0, s
     tell = progress or (lambda line: None)
     torch.set_num_threads(1)
     started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    machine = dict(device.describe(), load=round(os.getloadavg()[0], 1))
+    machine = dict(device.describe(), python=platform.python_version(), load=round(os.getloadavg()[0], 1))
     measured = []
     for name in works:
         with contextlib.ExitStack() as stack:

@@ -5,6 +5,7 @@ import importlib
 import json
 import math
 import os
+import platform
 import tempfile
 import time
 
@@ -28,7 +29,7 @@ def run(points, rounds=20, burst_s=0.02, seed=0, progress=None):
             len(points), rounds, burst_s))  # fmt: skip
     tell = progress or (lambda line: None)
     started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    machine = dict(device.describe(), load=round(os.getloadavg()[0], 1))
+    machine = dict(device.describe(), python=platform.python_version(), load=round(os.getloadavg()[0], 1))
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="latentjet-"))
         bundles = exported(points, folder, tell)
