@@ -9,15 +9,12 @@
     results    [{work, name, form, way, batch, parameters, macs, note, seconds [[one list a round]]}], seconds to 10 ns
 """
 
-import json
 from typing import NamedTuple
 
 import numpy as np
 
-from ...runtime.errors import InputError
-from ...runtime.files import write_file
+from .. import kept
 
-FORMAT = 1
 KIND = "latentjet peers"
 
 
@@ -64,34 +61,9 @@ class Record(NamedTuple):
 
 def save(record, path):
     """Write a Record, one line a round; raises OutputError if it cannot be written."""
-    head = {"format": FORMAT, "kind": KIND}
-    head.update((name, getattr(record, name)) for name in ("started", "machine", "versions", "settings"))
-    lines = [json.dumps(head, indent=1)[:-2] + ',\n "results": [']
-    parts = []
-    for item in record.results:
-        entry = dict(item._asdict())
-        rounds = ["[" + ", ".join("{:.8f}".format(value) for value in part) + "]" for part in entry.pop("seconds")]
-        parts.append("  " + json.dumps(entry)[:-1] + ', "seconds": [\n   ' + ",\n   ".join(rounds) + "]}")
-    lines.append(",\n".join(parts))
-    write_file(path, ("\n".join(lines) + "\n ]\n}\n").encode("utf-8"))
+    kept.save(record, path, KIND, "results")
 
 
 def load(path):
     """Path -> Record. Raises InputError for a file that is missing or is none."""
-    try:
-        with open(path, encoding="utf-8") as handle:
-            content = json.load(handle)
-        if content["kind"] != KIND or content["format"] != FORMAT:
-            raise KeyError("kind or format")
-        found = []
-        for entry in content["results"]:
-            entry = dict(entry, seconds=tuple(tuple(part) for part in entry["seconds"]))
-            found.append(Measured(**entry))
-            if not entry["seconds"] or not all(part and min(part) > 0 for part in entry["seconds"]):
-                raise ValueError("seconds of {} {} are not valid".format(entry["name"], entry["way"]))
-        head = [content[name] for name in ("started", "machine", "versions", "settings")]
-    except OSError as error:
-        raise InputError("{} cannot be read: {}".format(path, error.strerror or error))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InputError("{} is no record of a run beside the peers ({})".format(path, error))
-    return Record(*head, results=tuple(found))
+    return Record(*kept.load(path, KIND, "results", Measured, ("name", "way"), "a run beside the peers"))

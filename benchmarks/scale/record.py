@@ -11,17 +11,13 @@
                seconds [[one list a round]]}], seconds to 10 ns
 """
 
-import json
 from typing import NamedTuple
 
 import numpy as np
 
-from ...runtime.errors import InputError
-from ...runtime.files import write_file
+from .. import kept
 
-FORMAT = 1
 KIND = "latentjet scale"
-HEAD = ("started", "machine", "versions", "settings")
 
 
 class Measured(NamedTuple):
@@ -63,32 +59,10 @@ class Record(NamedTuple):
 
 
 def save(record, path):
-    """Write a Record; raises OutputError if it cannot be written."""
-    head = dict([("format", FORMAT), ("kind", KIND)], **{name: getattr(record, name) for name in HEAD})
-    lines = []
-    for item in record.points:
-        entry = dict(item._asdict())
-        rounds = ["[" + ", ".join("{:.8f}".format(value) for value in part) + "]" for part in entry.pop("seconds")]
-        lines.append("  " + json.dumps(entry)[:-1] + ', "seconds": [\n   ' + ",\n   ".join(rounds) + "]}")
-    text = json.dumps(head, indent=1)[:-2] + ',\n "points": [\n' + ",\n".join(lines) + "\n ]\n}\n"
-    write_file(path, text.encode("utf-8"))
+    """Write a Record, one line a round; raises OutputError if it cannot be written."""
+    kept.save(record, path, KIND, "points")
 
 
 def load(path):
     """Path -> Record. Raises InputError for a file that is missing or is none."""
-    try:
-        with open(path, encoding="utf-8") as handle:
-            content = json.load(handle)
-        if content["kind"] != KIND or content["format"] != FORMAT:
-            raise KeyError("kind or format")
-        found = []
-        for entry in content["points"]:
-            found.append(Measured(**dict(entry, seconds=tuple(tuple(part) for part in entry["seconds"]))))
-            if not found[-1].seconds or not all(part and min(part) > 0 for part in found[-1].seconds):
-                raise ValueError("seconds of {} {} are not valid".format(entry["sweep"], entry["value"]))
-        head = [content[name] for name in HEAD]
-    except OSError as error:
-        raise InputError("{} cannot be read: {}".format(path, error.strerror or error))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InputError("{} is no record of the cost of scale ({})".format(path, error))
-    return Record(*head, points=tuple(found))
+    return Record(*kept.load(path, KIND, "points", Measured, ("sweep", "value"), "the cost of scale"))
