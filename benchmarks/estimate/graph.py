@@ -84,7 +84,8 @@ def load(source, name):
     except OSError as error:
         raise InputError("{} cannot be read: {}".format(name, error.strerror or error))
     except Exception as error:  # protobuf's DecodeError, which has moved between its versions
-        raise InputError("{} is no ONNX file: {}".format(name, first_line(error)))
+        text = "{} is no ONNX file ({:.100}): give one that `latentjet export` or torch.onnx wrote, or a bundle"
+        raise InputError(text.format(name, first_line(error)))
     if not model.graph.node or not model.graph.output:
         raise InputError("{} is no ONNX file: it has {} nodes and {} outputs".format(
             name, len(model.graph.node), len(model.graph.output)))  # fmt: skip
