@@ -52,11 +52,8 @@ def make_parser():
     model.add_argument("--hidden", type=int, help="units (mlp) or channels (conv) of a VAE; channels of a GAN")
     model.add_argument("--couplings", type=numbers, metavar="4,4", help="couplings of each level of a realnvp")
     model.add_argument("--width", type=numbers, metavar="64,128", help="channels of its nets at each level")
-    model.add_argument("--planes", type=int, help="label planes of a realnvp (default 6)")
+    model.add_argument("--planes", type=int, help="label planes of a realnvp (default 10)")
     model.add_argument("--depth", type=int, help="1x1 convolutions in each of its nets (default 1)")
-    model.add_argument(
-        "--black", type=float, help="share of a realnvp's logistic that the darkest of 256 levels gets (default 0.1)"
-    )
     model.add_argument("--bound", type=float, help="largest |log scale| of a coupling (default 1)")
     return parser
 

@@ -36,7 +36,7 @@ FAMILIES = {
 DEFAULTS = {"seed": 0, "ema": 0.999, "clip": 100.0, "validation": 0.1, "precision": "auto", "warmup": 50}
 MODEL_OPTIONS = {
     "VAE": ("latent", "form", "hidden"),
-    "RealNVP": ("couplings", "width", "planes", "depth", "bound", "black"),
+    "RealNVP": ("couplings", "width", "planes", "depth", "bound"),
     "GAN": ("latent", "hidden"),
 }
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from latentjet.train import losses
 from latentjet.train.models import VAE, RealNVP
-from latentjet.train.models.tone import ToneCurve
+from latentjet.train.models.tone import CENTRE, SCALE, ToneCurve
 
 
 class Uniform:
@@ -29,18 +29,16 @@ def test_a_uniform_model_scores_exactly_eight_bits():
     assert found.tolist() == [8.0] * 50
 
 
-@pytest.mark.parametrize("black", [1 / 256, 0.1, 0.5])
-def test_a_logistic_density_scores_the_share_of_each_level_through_the_tone_curve(black):
-    """What the sigmoid of the logistic distribution gives: `black` for the darkest of 256 levels, the rest shared."""
-    tone = ToneCurve(black, 1e-5)
-    x8 = torch.cat([torch.zeros(5, 1, 4, 4), torch.arange(1.0, 256).reshape(-1, 1, 1, 1).expand(-1, 1, 4, 4)])
+def test_a_level_scores_its_share_of_a_density_through_the_tone_curve():
+    """A density of v that is a logistic's below the join scores the darkest level with what p rises by."""
+    tone = ToneCurve(1e-5).double()
+    x8 = torch.zeros(5, 1, 4, 4, dtype=torch.float64)
     x = (x8 + torch.rand(x8.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(2))) / 256
     v, log_det = tone.forward(x)
-    logistic = torch.nn.functional.logsigmoid(v) + torch.nn.functional.logsigmoid(-v)
-    density_of_v = (logistic - math.log(1 - 2 * tone.alpha)).flatten(1).sum(1)
-    bits = losses.bits_per_dim(density_of_v + log_det, 16)
-    assert (bits[:5] + math.log2(black)).abs().max() < 1e-3
-    assert (bits[5:] + math.log2((1 - black) / 255)).abs().max() < 1e-3
+    v = SCALE * v + CENTRE
+    logistic = torch.nn.functional.logsigmoid(v) + torch.nn.functional.logsigmoid(-v) + math.log(SCALE)
+    bits = losses.bits_per_dim(logistic.flatten(1).sum(1) + log_det, 16)
+    assert (bits + math.log2(tone.join.sigmoid().item() - tone.alpha)).abs().max() < 1e-9
 
 
 @pytest.mark.parametrize("factor, bits", [(1, 8.0), (2, 7.0), (0.5, 9.0), (256, 0.0)])

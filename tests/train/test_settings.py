@@ -42,9 +42,9 @@ def test_an_unknown_family_is_refused_with_those_that_exist():
     [
         ("vae", "couplings", [4, 4], "--latent, --form, --hidden"),
         ("cvae", "bound", 1.0, "--latent, --form, --hidden"),
-        ("realnvp", "latent", 20, "--couplings, --width, --planes, --depth, --bound, --black"),
+        ("realnvp", "latent", 20, "--couplings, --width, --planes, --depth, --bound"),
         ("gan", "form", "conv", "--latent, --hidden"),
-        ("realnvp", "form", "conv", "--couplings, --width, --planes, --depth, --bound, --black"),
+        ("realnvp", "form", "conv", "--couplings, --width, --planes, --depth, --bound"),
     ],
 )
 def test_an_option_of_another_family_is_refused_with_those_it_has(family, option, value, own):

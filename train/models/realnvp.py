@@ -14,7 +14,7 @@ import math
 import torch
 from torch import nn
 
-from .tone import DARKEST, ToneCurve
+from .tone import ToneCurve
 
 
 class Squeeze(nn.Module):
@@ -111,14 +111,13 @@ class RealNVP(nn.Module):
 
     image: (C, H, W); couplings and width: for each level the number of couplings and the channels of their nets;
     planes: label planes of each level, which all its nets see; depth: 1x1 convolutions in each net; bound: the largest
-    |log scale| of a coupling; black: the share of the logistic that the darkest of 256 levels gets, and alpha: the
-    constraint of the logit (tone.py).
+    |log scale| of a coupling; alpha: the constraint of the logits at black and white (tone.py).
     Raises ValueError where the image cannot be squeezed that often.
     """
 
     def __init__(
-        self, image=(1, 28, 28), classes=10, couplings=(9, 4), width=(64, 128), planes=6, depth=1, bound=1.0,
-        black=0.1, alpha=1e-5,
+        self, image=(1, 28, 28), classes=10, couplings=(9, 4), width=(64, 128), planes=10, depth=1, bound=1.0,
+        alpha=1e-5,
     ):  # fmt: skip
         super().__init__()
         if not bound > 0:
@@ -131,15 +130,13 @@ class RealNVP(nn.Module):
             raise ValueError(
                 "couplings is {} and width {}: expected at least 1 at each level".format(list(couplings), list(width))
             )
-        if not DARKEST <= black < 1:
-            raise ValueError("black is {}, expected from 1/256 to below 1".format(black))
         if depth < 0 or planes < 1:
             raise ValueError("depth is {} and planes {}: expected at least 0 and 1".format(depth, planes))
         self.arguments = {
             "image": list(image), "classes": classes, "couplings": list(couplings), "width": list(width),
-            "planes": planes, "depth": depth, "bound": bound, "black": black, "alpha": alpha,
+            "planes": planes, "depth": depth, "bound": bound, "alpha": alpha,
         }  # fmt: skip
-        self.image, self.classes, self.tone = tuple(image), classes, ToneCurve(black, alpha)
+        self.image, self.classes, self.tone = tuple(image), classes, ToneCurve(alpha)
         self.latent = image[0] * image[1] * image[2]
         self.squeezes, self.levels, self.shapes = nn.ModuleList(), nn.ModuleList(), []
         c, h, w = self.image

@@ -27,7 +27,6 @@ CASES = {
             "planes": 1,
             "depth": 0,
             "bound": 0.8,
-            "black": 0.5,
         },
     ),
     "realnvp one coupling": ("RealNVP", {"image": [1, 4, 4], "classes": 2, "couplings": [1], "width": [4]}),
@@ -39,7 +38,7 @@ CASES = {
     "flow 3x32x32 one level": ("RealNVP", {"image": [3, 32, 32], "classes": 0, "couplings": [3], "width": [6]}),
     "flow 1x8x8": (
         "RealNVP",
-        {"image": [1, 8, 8], "classes": 0, "couplings": [2, 2], "width": [8, 8], "black": 1 / 256},
+        {"image": [1, 8, 8], "classes": 0, "couplings": [2, 2], "width": [8, 8]},
     ),
     "flow 3x4x4": ("RealNVP", {"image": [3, 4, 4], "classes": 0, "couplings": [2, 2], "width": [8, 8]}),
 }
