@@ -2,7 +2,7 @@
 
 import onnx
 
-from ..runtime.parts import CONSTANTS, WIDTHS, converted
+from ..runtime.parts import CONSTANTS, WIDTHS, converted, to_planes
 
 SMALLEST = 256  # bytes of a block of weights that is worth an entry
 
@@ -14,7 +14,7 @@ def compact(contents):
         starts[block] = len(constants)
         constants += block
     found = {name: parts(content, starts) for name, content in contents.items()}
-    return {**contents, CONSTANTS: constants}, {name: listed for name, listed in found.items() if listed}
+    return {**contents, CONSTANTS: to_planes(constants)}, {name: listed for name, listed in found.items() if listed}
 
 
 def blocks(contents):

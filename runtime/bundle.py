@@ -134,7 +134,7 @@ class Bundle:
             if "parts" in constants:
                 raise KeyError(parts.CONSTANTS)
             stored = self._read(name, entry["bytes"] - parts.length(entry["parts"]))
-            return parts.assemble(stored, entry["parts"], self.read(parts.CONSTANTS))
+            return parts.assemble(stored, entry["parts"], parts.from_planes(self.read(parts.CONSTANTS)))
         except (KeyError, TypeError, ValueError) as error:
             raise BundleError("{}: the parts of '{}' are garbled ({}): export it again".format(self.path, name, error))
 

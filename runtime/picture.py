@@ -39,7 +39,8 @@ def grid(images, names=(), scale=2, heads=()):
     heads = [lines(head, room(heads, column) * width, length) for column, head in enumerate(heads)]
     most = max(map(len, heads), default=0)
     top = most * TEXT_HEIGHT + 4 if most else 0
-    sheet = Image.new("RGB", (left + tiles.shape[1], top + tiles.shape[0]), "white")
+    size = left + tiles.shape[1], top + tiles.shape[0]
+    sheet = Image.new("L" if tiles.ndim == 2 else "RGB", size, "white")
     sheet.paste(Image.fromarray(tiles), (left, top))
     draw = ImageDraw.Draw(sheet)
     for row, name in enumerate(names):
@@ -50,7 +51,7 @@ def grid(images, names=(), scale=2, heads=()):
             place = int(min(max(middle, left), sheet.width - length(text))), 1 + row * TEXT_HEIGHT
             draw.text(place, text, fill="black", font=font)
     buffer = io.BytesIO()
-    sheet.save(buffer, format="PNG")
+    sheet.save(buffer, format="PNG", optimize=True)
     return buffer.getvalue()
 
 
@@ -82,11 +83,11 @@ def drawable(name):
 
 
 def tile(images):
-    """(rows, columns, C, H, W) -> RGB pixels of one sheet, a white gap around each image."""
+    """(rows, columns, C, H, W) -> pixels (h, w) or (h, w, 3) of one sheet, a white gap around each image."""
     rows, columns, channels, height, width = images.shape
-    sheet = np.full((rows * (height + GAP), columns * (width + GAP), 3), 255, np.uint8)
+    sheet = np.full((rows * (height + GAP), columns * (width + GAP), channels), 255, np.uint8)
     for row in range(rows):
         for column in range(columns):
             top, left = row * (height + GAP) + GAP // 2, column * (width + GAP) + GAP // 2
             sheet[top : top + height, left : left + width] = images[row, column].transpose(1, 2, 0)
-    return sheet
+    return sheet[..., 0] if channels == 1 else sheet

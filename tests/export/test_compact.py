@@ -9,7 +9,7 @@ from latentjet.export.pack import npz
 from latentjet.runtime.bundle import Bundle, write
 from latentjet.runtime.check import check
 from latentjet.runtime.cli import main
-from latentjet.runtime.parts import CONSTANTS, assemble, cut
+from latentjet.runtime.parts import CONSTANTS, assemble, cut, from_planes
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def test_blocks_that_repeat_or_touch_are_found_without_overlap():
     assert set(parts) == {"a.onnx", "b.npz"}
     assert len(full[CONSTANTS]) == one.nbytes + other.nbytes + 800
     for name, listed in parts.items():
-        assert assemble(cut(contents[name], listed), listed, full[CONSTANTS]) == contents[name]
+        assert assemble(cut(contents[name], listed), listed, from_planes(full[CONSTANTS])) == contents[name]
     assert len(cut(contents["b.npz"], parts["b.npz"])) < 800
 
 

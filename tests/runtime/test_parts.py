@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from latentjet.runtime.bundle import Bundle, write
 from latentjet.runtime.errors import BundleError
-from latentjet.runtime.parts import CONSTANTS, assemble, converted, cut, length
+from latentjet.runtime.parts import CONSTANTS, assemble, converted, cut, from_planes, length, to_planes
 
 VALUES = np.random.RandomState(0).standard_normal(40).astype("<f4")
 CONTENT = b"head" + VALUES[:30].tobytes() + b"between" + VALUES[10:].astype("<f2").tobytes() + b"tail"
@@ -21,7 +21,7 @@ def made(bundle, tmp_path):
     def make(parts=PARTS, end=".bundle"):
         source = Bundle.open(bundle)
         contents = {name: source.read(name) for name in source.manifest["files"]}
-        contents.update({"notes.txt": CONTENT, CONSTANTS: VALUES.tobytes()})
+        contents.update({"notes.txt": CONTENT, CONSTANTS: to_planes(VALUES.tobytes())})
         place = tmp_path / ("parts" + end)
         write(place, source.manifest, contents, listed={"notes.txt": parts})
         return place
@@ -38,6 +38,13 @@ def test_what_is_cut_is_put_together_again():
 
 def test_a_file_without_parts_is_itself():
     assert cut(CONTENT, []) == CONTENT and assemble(CONTENT, [], b"") == CONTENT and length([]) == 0
+
+
+def test_planes_hold_the_same_bytes_and_bad_lengths_are_refused():
+    planes = to_planes(VALUES.tobytes())
+    assert planes[:40] == VALUES.tobytes()[::4] and from_planes(planes) == VALUES.tobytes()
+    with pytest.raises(ValueError):
+        from_planes(planes[:-1])
 
 
 def test_half_is_rounded_as_numpy_does_and_overflow_is_infinite():

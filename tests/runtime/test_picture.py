@@ -27,24 +27,25 @@ def images(rows=2, columns=3, channels=1, height=4, width=5):
 @pytest.mark.parametrize("channels", [1, 3])
 def test_every_image_is_in_its_place_with_a_white_gap_around(channels):
     given = images(channels=channels)
-    sheet = tile(given)
-    assert sheet.shape == (2 * (4 + GAP), 3 * (5 + GAP), 3) and sheet.dtype == np.uint8
+    sheet = tile(given).reshape(2 * (4 + GAP), 3 * (5 + GAP), channels)
+    assert sheet.dtype == np.uint8
     white = np.ones(sheet.shape[:2], bool)
     for row in range(2):
         for column in range(3):
             top, left = row * (4 + GAP) + GAP // 2, column * (5 + GAP) + GAP // 2
-            expected = np.broadcast_to(given[row, column].transpose(1, 2, 0), (4, 5, 3))
+            expected = given[row, column].transpose(1, 2, 0)
             np.testing.assert_array_equal(sheet[top : top + 4, left : left + 5], expected)
             white[top : top + 4, left : left + 5] = False
     assert (sheet[white] == 255).all()
 
 
 @pytest.mark.parametrize("scale", [1, 2, 3])
-def test_a_grid_without_names_is_the_enlarged_sheet(scale):
-    content = grid(images(), scale=scale)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_grid_without_names_is_the_enlarged_sheet(scale, channels):
+    content = grid(images(channels=channels), scale=scale)
     assert content.startswith(PNG)
-    expected = tile(images()).repeat(scale, axis=0).repeat(scale, axis=1)
-    np.testing.assert_array_equal(pixels(content), expected)
+    expected = tile(images(channels=channels)).repeat(scale, axis=0).repeat(scale, axis=1)
+    np.testing.assert_array_equal(pixels(content), expected.reshape(expected.shape[:2] + (-1,)) + np.zeros(3, np.uint8))
 
 
 def test_names_get_a_margin_on_the_left_with_something_written_beside_each_row():
