@@ -1,6 +1,7 @@
 """The console script `latentjet`: hands each command to the part that does it, and imports no other part."""
 
 import importlib
+import os
 import sys
 
 from .version import VERSION
@@ -66,7 +67,13 @@ def main(argv=None):
             file=sys.stderr,
         )
         return 1
-    return command.main(argv[1:] if argv[0] in WITHOUT_NAME else argv)
+    try:
+        status = command.main(argv[1:] if argv[0] in WITHOUT_NAME else argv)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # whoever read the output has seen enough, as `| head` has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
 
 
 if __name__ == "__main__":

@@ -349,3 +349,12 @@ def test_damaged_bundles_are_one_line_in_every_command(bundle, tmp_path, command
     text = fails(command, place, *options)
     assert place.name in text
     assert sorted(os.listdir(str(tmp_path))) == before
+
+
+def test_a_reader_who_has_seen_enough_is_no_error():
+    """`latentjet models | head -1`: the pipe is closed before all is written."""
+    command = [sys.executable, "-m", "latentjet.runtime.cli", "models"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        said = process.stderr.read()
+    assert (process.returncode, said) == (0, b"")
