@@ -27,8 +27,9 @@ def images(rows=2, columns=3, channels=1, height=4, width=5):
 @pytest.mark.parametrize("channels", [1, 3])
 def test_every_image_is_in_its_place_with_a_white_gap_around(channels):
     given = images(channels=channels)
-    sheet = tile(given).reshape(2 * (4 + GAP), 3 * (5 + GAP), channels)
-    assert sheet.dtype == np.uint8
+    sheet, size = tile(given), (2 * (4 + GAP), 3 * (5 + GAP))
+    assert sheet.shape == (size if channels == 1 else size + (3,)) and sheet.dtype == np.uint8
+    sheet = sheet.reshape(size + (channels,))
     white = np.ones(sheet.shape[:2], bool)
     for row in range(2):
         for column in range(3):

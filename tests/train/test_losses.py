@@ -41,6 +41,18 @@ def test_a_level_scores_its_share_of_a_density_through_the_tone_curve():
     assert (bits + math.log2(tone.join.sigmoid().item() - tone.alpha)).abs().max() < 1e-9
 
 
+def test_each_lighter_level_scores_its_share_of_a_density_through_the_tone_curve():
+    """A density of v that is the second logistic's above the join: each of 255 levels gets as much of what q rises by."""
+    tone = ToneCurve(1e-5).double()
+    x8 = torch.arange(1.0, 256, dtype=torch.float64).reshape(-1, 1, 1, 1).expand(-1, 1, 4, 4)
+    x = (x8 + torch.rand(x8.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(2))) / 256
+    v, log_det = tone.forward(x)
+    u = (SCALE * v + CENTRE - tone.join) * torch.exp(-tone.spread) + tone.start
+    logistic = torch.nn.functional.logsigmoid(u) + torch.nn.functional.logsigmoid(-u) + math.log(SCALE) - tone.spread
+    bits = losses.bits_per_dim(logistic.flatten(1).sum(1) + log_det, 16)
+    assert (bits + math.log2((1 - tone.start.sigmoid().item() - tone.alpha) / 255)).abs().max() < 1e-9
+
+
 @pytest.mark.parametrize("factor, bits", [(1, 8.0), (2, 7.0), (0.5, 9.0), (256, 0.0)])
 def test_bits_of_a_density_that_is_constant(factor, bits):
     log_prob = torch.full((3,), 12 * math.log(factor), dtype=torch.float64)
