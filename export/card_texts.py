@@ -9,6 +9,12 @@ BCE = (
     "Convention: BCE+KL is the sum over an image's pixels in nats, on grey pixels; it is no likelihood. ELBO and IWAE "
     "are of binarised pixels, by the rule in their note."
 )
+BOUND = (
+    "Convention: bits/dim = 8 - log2(p(x) / q(u)) / D with x = (x8 + u) / 256, u a draw from q, the density on "
+    "[0, 1]^D of the flow's dequantiser (graph `dequantise`), and p the density of x in [0, 1]^D, the tone curve's "
+    "Jacobian included. One draw of u an image is an upper bound; so is it with uniform noise, q = 1, a looser one. A "
+    "uniform model has exactly 8."
+)
 SHARE = (
     "Accuracy is the share of samples that an independent classifier, the judge, takes for their label; FID and KID "
     "use its features and can be compared within this project only."
@@ -40,9 +46,10 @@ LICENCES = {
 def convention(bundle, evaluations):
     """How the figures of these evaluations are defined."""
     names = {name for evaluation in evaluations for name in evaluation["figures"]}
+    bits = BOUND if "dequantise" in bundle.graphs else BITS
     texts = [
         text
-        for text, heads in ((BITS, ("bits_per_dim",)), (BCE, ("bce_kl",)), (SHARE, ("accuracy", "fid", "kid")))
+        for text, heads in ((bits, ("bits_per_dim",)), (BCE, ("bce_kl",)), (SHARE, ("accuracy", "fid", "kid")))
         if names & set(heads)
     ]
     return "\n\n".join(texts) or f"Each figure's note says how it is defined ({bundle.family})."

@@ -1,10 +1,13 @@
-"""Finds the weights that several files of a bundle hold, so that they are stored once (runtime/parts.py)."""
+"""Finds the numbers that several files of a bundle hold, so that they are stored once (runtime/parts.py)."""
 
+import io
+
+import numpy as np
 import onnx
 
 from ..runtime.parts import CONSTANTS, WIDTHS, converted, to_planes
 
-SMALLEST = 256  # bytes of a block of weights that is worth an entry
+SMALLEST = 256  # bytes of a block of numbers that is worth an entry
 
 
 def compact(contents):
@@ -18,12 +21,17 @@ def compact(contents):
 
 
 def blocks(contents):
-    """The float32 weights of every graph, as bytes."""
+    """The float32 weights of every graph, and the arrays of the reference, as bytes."""
     for name, content in contents.items():
         if name.endswith(".onnx"):
             for item in onnx.load_from_string(content).graph.initializer:
                 if item.data_type == onnx.TensorProto.FLOAT and len(item.raw_data) >= SMALLEST:
                     yield item.raw_data
+        if name == "reference.npz":
+            with np.load(io.BytesIO(content)) as stored:
+                for array in stored.values():
+                    if array.dtype == np.float32 and array.nbytes >= SMALLEST:
+                        yield array.tobytes()
 
 
 def parts(content, starts):

@@ -24,6 +24,8 @@ def fold(model):
     if isinstance(folded, RealNVP):
         for index, squeeze in enumerate(folded.squeezes):
             squeeze.set_channels(folded.shapes[index][0] // 2)
+        if folded.dequantiser:
+            folded.dequantiser.squeeze.set_channels(folded.image[0])
     return folded
 
 

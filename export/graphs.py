@@ -2,7 +2,7 @@
 
 `decode: (z, labels) -> images` is one graph name for every family: the VAE's decoder and the flow's inverse pass.
 The tolerance is the largest absolute difference that `latentjet check` allows between a float32 engine and eager
-float32: of images in [0, 1], of z in standard deviations, of log_prob in nats (which sums over all pixels).
+float32: of images in [0, 1], of z in standard deviations, of log_prob and log_det in nats (which sum over all pixels).
 """
 
 from typing import NamedTuple
@@ -30,8 +30,15 @@ GRAPHS = {
         DECODE._replace(tolerance=1e-3),
         GraphSpec("encode", "encode", ("images", "labels"), ("z",), 2e-3),
         GraphSpec("log_prob", "log_prob", ("images", "labels"), ("log_prob",), 5e-2),
+        GraphSpec("dequantise", "dequantise", ("levels", "uniform", "labels"), ("noise", "log_det"), 5e-3),
     ),
 }
+
+
+def graphs_of(model):
+    """The GraphSpecs of a model; a flow whose noise is uniform needs no graph for it."""
+    found = GRAPHS[type(model).__name__]
+    return found if getattr(model, "dequantiser", None) else [spec for spec in found if spec.name != "dequantise"]
 
 
 class Method(torch.nn.Module):
@@ -45,11 +52,11 @@ class Method(torch.nn.Module):
         return getattr(self.module, self.method)(*inputs)
 
 
-def reference_inputs(model, rows=16, seed=20):
+def reference_inputs(model, rows=13, seed=20):
     """Inputs for every graph of a model, {name: tensor}, the same every time.
 
     z standard normal; labels every class in turn, then mixtures of two; images the model's own samples at
-    temperature 0.8, in 256 levels plus uniform noise, as a flow is trained on.
+    temperature 0.8, in 256 levels plus uniform noise; levels and noise are what these are made of.
     """
     generator = torch.Generator().manual_seed(seed)
     z = torch.randn(rows, model.latent, generator=generator)
@@ -60,8 +67,9 @@ def reference_inputs(model, rows=16, seed=20):
         inputs["labels"] = torch.where(mixed[:, None], 0.5 * labels + 0.5 * labels.roll(1, 1), labels)
     with torch.no_grad():
         levels = (model.decode(0.8 * z, inputs.get("labels")).clamp(0, 1) * 255).floor()
-    inputs["images"] = (levels + torch.rand(levels.shape, generator=generator)) / 256
-    return inputs
+    noise = torch.rand(levels.shape, generator=generator)
+    inputs["images"] = (levels + noise) / 256
+    return {**inputs, "levels": levels, "uniform": noise}
 
 
 def batch_of_specimens(inputs):

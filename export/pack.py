@@ -25,7 +25,7 @@ from . import precision
 from .compact import compact
 from .figures import figures
 from .fold import fold
-from .graphs import GRAPHS, GraphSpec, Method, reference_inputs
+from .graphs import GraphSpec, Method, graphs_of, reference_inputs
 from .lower import without_traces
 from .target import find_target, lint
 from .to_onnx import to_onnx
@@ -54,7 +54,7 @@ def export_checkpoint(source, path, target="tx2", overwrite=False, progress=prin
     model = stored.model()
     folded, inputs = fold(model), reference_inputs(model)
     packed = {}
-    for spec in GRAPHS[type(model).__name__]:
+    for spec in graphs_of(model):
         names = [name for name in spec.inputs if name in inputs]
         progress(f"graph '{spec.name}': tracing, lowering to opset {target.opset}, looking up each operator")
         chosen = {name: inputs[name] for name in names}
@@ -158,7 +158,8 @@ def write(path, manifest, packed, weights, overwrite, progress, compacted=False)
     }
     manifest = {**manifest, "made_by": made, "graphs": {name: item.entry for name, item in packed.items()}}
     contents = {name: content for item in packed.values() for name, content in item.contents.items()}
-    contents["reference.npz"] = npz({key: array for item in packed.values() for key, array in item.reference.items()})
+    reference = {key: array for item in packed.values() for key, array in item.reference.items()}
+    contents["reference.npz"] = npz(reference, compressed=not compacted)
     if weights is not None:
         contents["weights.npz"] = npz(weights, compressed=not compacted)
     contents, parts = compact(contents) if compacted else (contents, {})

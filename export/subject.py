@@ -79,6 +79,10 @@ def of_bundle(model):
     def log_prob(x, y):
         return torch.from_numpy(model.log_prob(x.numpy(), None if y is None else y.numpy()))
 
+    def dequantise(levels, uniform, y):
+        made = model.dequantise(levels.numpy(), uniform.numpy(), None if y is None else y.numpy())
+        return tuple(map(torch.from_numpy, made))
+
     encode, missing = None, "this bundle has no graph 'log_prob' and no weights of an encoder"
     if "log_prob" not in bundle.graphs:
         try:
@@ -88,5 +92,6 @@ def of_bundle(model):
         except BackendError:
             pass
     flow, place = log_prob if "log_prob" in bundle.graphs else None, torch.device("cpu")
+    noise = {"dequantise": dequantise} if "dequantise" in bundle.graphs else {}
     sizes = (bundle.image, model.classes, model.latent)
-    return Subject(decode, encode, flow, *sizes, place, how, bundle.pixels, missing)
+    return Subject(decode, encode, flow, *sizes, place, how, bundle.pixels, missing, **noise)

@@ -60,14 +60,14 @@ def describe(bundle):
         "  target   {}".format(manifest["target"]),
         "  made by  {}".format(made),
         "",
-        "  {:<9} {:>6} {:>6} {:>10} {:>11} {:>10} {:>13}  {}".format(
+        "  {:<10} {:>6} {:>6} {:>10} {:>11} {:>10} {:>13}  {}".format(
             "graph", "nodes", "fused", "MMAC", "parameters", "kB", "largest diff", "inputs -> outputs"
         ),
     ]
     for name, graph in sorted(bundle.graphs.items()):
         figures = graph.figures
         lines.append(
-            "  {:<9} {:>6} {:>6} {:>10.2f} {:>11,} {:>10.0f} {:>13.1e}  {} -> {}".format(
+            "  {:<10} {:>6} {:>6} {:>10.2f} {:>11,} {:>10.0f} {:>13.1e}  {} -> {}".format(
                 name, figures["nodes"], figures["fused_nodes"], figures["macs"] / 1e6, figures["parameters"],
                 manifest["files"][graph.file]["bytes"] / 1e3, figures["largest_difference"],
                 ", ".join(map(_signature, graph.inputs)), ", ".join(map(_signature, graph.outputs)),
@@ -123,13 +123,13 @@ def run_check(args):
     backend, found = check(bundle, args.backend, threads=args.threads)
     print("{} on backend '{}': {} files as exported".format(args.bundle, backend, len(bundle.manifest["files"])))
     print(
-        "  {:<9} {:<9} {:>5} {:>13} {:>11} {:>10}".format(
+        "  {:<10} {:<9} {:>5} {:>13} {:>11} {:>10}".format(
             "graph", "output", "rows", "largest diff", "mean diff", "allowed"
         )
     )
     for item in found:
         print(
-            "  {:<9} {:<9} {:>5} {:>13.2e} {:>11.2e} {:>10.0e}  {}".format(
+            "  {:<10} {:<9} {:>5} {:>13.2e} {:>11.2e} {:>10.0e}  {}".format(
                 item.graph,
                 item.output,
                 item.rows,

@@ -10,7 +10,13 @@ from .bundle import Bundle
 from .engine import choose_backend, open_engine
 from .errors import BundleError, InputError
 
-ROLES = {"decode": ("z", "images"), "encode": ("images", "z"), "log_prob": ("images", "log_prob")}
+ROLES = {
+    "decode": (["z"], ["images"]),
+    "encode": (["images"], ["z"]),
+    "log_prob": (["images"], ["log_prob"]),
+    "dequantise": (["levels", "uniform"], ["noise", "log_det"]),
+}
+BELOW_ONE = 1 - 2.0**-16  # the largest noise that float32 can add to level 255 without reaching 256
 
 
 _own = threading.local()
@@ -59,10 +65,12 @@ class Model:
         if graph not in self._engines:
             described = self.bundle.graph(graph)
             names = [tensor.name for tensor in described.inputs + described.outputs]
-            if not set(ROLES.get(graph, ())) <= set(names):
+            given, made = ROLES.get(graph, ([], []))
+            if not set(given + made) <= set(names):
+                listed = [", ".join(map(repr, some)) for some in (names, given, made)]
                 raise BundleError(
-                    "{}: graph '{}' has {}, a Model needs '{}' -> '{}': use its Engine, or export it with these".format(
-                        self.bundle.path, graph, ", ".join(map(repr, names)), *ROLES[graph]
+                    "{}: graph '{}' has {}, a Model needs {} -> {}: use its Engine, or export it with these".format(
+                        self.bundle.path, graph, *listed
                     )
                 )
             self._engines[graph] = open_engine(self.bundle, graph, self.backend, self.threads)
@@ -96,13 +104,15 @@ class Model:
     def encode(self, images, labels=None, seed=0):
         """Flows: images (uint8, or float32 in [0, 1] as they are) -> z float32 (N, latent).
 
-        uint8 pixels get uniform noise from the seed first (dequantisation). Raises InputError, BundleError.
+        uint8 pixels get noise from the seed first: uniform, or what `dequantise` makes of it.
+        Raises InputError, BundleError.
         """
-        return self._run_on_images("encode", images, labels, seed)["z"]
+        return self._run_on_images("encode", images, labels, seed)[0]["z"]
 
     def log_prob(self, images, labels=None, seed=0):
-        """Flows: like encode -> log density in nats (N,) of images in [0, 1]."""
-        return self._run_on_images("log_prob", images, labels, seed)["log_prob"]
+        """Flows: like encode -> log density in nats (N,) of images in [0, 1]; of uint8 its bound (see dequantise)."""
+        outputs, change = self._run_on_images("log_prob", images, labels, seed)
+        return outputs["log_prob"] + change
 
     def bits_per_dim(self, images, labels=None, seed=0):
         """Flows: like encode -> bits per dimension (N,): 8 - log2 p(x) / D, for 8-bit pixels."""
@@ -178,26 +188,45 @@ class Model:
             )
         engine = self.engine(graph)
         shape = next(tensor.shape[1:] for tensor in engine.graph.inputs if tensor.name == "images")
-        inputs = {"images": self._dequantised(images, seed, shape)}
-        if self._conditional:
-            inputs["labels"] = self.weights(labels)
-        else:
-            self._refuse_labels(labels)
-        return engine.run(**inputs)
+        known = self._labels(labels)
+        images, change = self._continuous(images, known, seed, shape)
+        return engine.run(images=images, **known), change
 
-    def _dequantised(self, images, seed, shape):
+    def dequantise(self, levels, uniform, labels=None):
+        """Flows: levels 0 to 255 and uniform noise, float32 like images -> noise u in [0, 1] for them, -log q(u) (N,).
+
+        (levels + u) / 256 are images whose log_prob, plus -log q(u), bounds the log density of the levels
+        (variational dequantisation; Ho et al., 2019). Without a graph `dequantise` u is the uniform noise, -log q zero.
+        """
+        return self._noise(levels, uniform, self._labels(labels))
+
+    def _labels(self, labels):
+        """What a graph gets beside its images: {"labels": Weights}, or nothing for an unconditional model."""
+        if self._conditional:
+            return {"labels": self.weights(labels)}
+        self._refuse_labels(labels)
+        return {}
+
+    def _noise(self, levels, uniform, known):
+        if "dequantise" not in self.bundle.graphs:
+            return uniform, np.zeros(len(levels), np.float32)
+        outputs = self.engine("dequantise").run(levels=levels, uniform=uniform, **known)
+        return outputs["noise"], outputs["log_det"]
+
+    def _continuous(self, images, known, seed, shape):
+        """uint8 or float32 images, what _labels made -> float32 images in [0, 1], -log q of the noise in them."""
         if not isinstance(images, np.ndarray) or images.shape[1:] != shape:
             seen = getattr(images, "shape", type(images).__name__)
             raise InputError("images is {}, expected (N, {})".format(seen, ", ".join(map(str, shape))))
         if images.dtype == np.uint8:
-            uniform = stream(seed).random_sample(images.shape)
-            # 256 - 2^-16 is the last float32 before 256: x stays below 1
-            return (np.minimum(images + uniform, 256 - 2.0**-16) / 256).astype(np.float32)
+            uniform = stream(seed).random_sample(images.shape).astype(np.float32)
+            noise, change = self._noise(images.astype(np.float32), uniform, known)
+            return (images + np.minimum(noise, np.float32(BELOW_ONE))) / np.float32(256), change
         if images.dtype != np.float32:
             raise InputError("images is {}, expected uint8 or float32".format(images.dtype))
         if images.size and not (images.min() >= 0 and images.max() <= 1):
             raise InputError("images range from {} to {}, expected 0 to 1".format(images.min(), images.max()))
-        return images
+        return images, 0
 
     def close(self):
         """Close every engine; closing twice is allowed."""

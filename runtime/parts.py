@@ -1,4 +1,5 @@
-"""Weights that several files of a bundle hold, stored once: a flow's graphs, and those typed in half, hold the same.
+"""Numbers that several files of a bundle hold, stored once: a flow's graphs, and those typed in half, have the same
+weights, and their references the same images.
 
 A file that is made of parts has in bundle.json, beside its size and sum, `parts`: [[at, start, count, kind], ...],
 rising. From its byte `at` on it holds `count` float32 values that begin at byte `start` of the constants, as they are

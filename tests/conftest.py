@@ -42,7 +42,7 @@ def random_checkpoint(family, folder):
 
     torch.manual_seed(0)
     if family == "realnvp":
-        model = RealNVP(image=(1, 8, 8), classes=3, couplings=(2, 2), width=(8, 8))
+        model = RealNVP(image=(1, 8, 8), classes=3, couplings=(2, 2), width=(8, 8), dequantiser=4)
     elif family == "gan":
         model = GAN(image=(1, 8, 8), latent=5, classes=3, hidden=4)
     else:

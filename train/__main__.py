@@ -36,6 +36,10 @@ def make_parser():
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--batch", type=int)
     parser.add_argument("--lr", type=float, help="peak learning rate")
+    parser.add_argument("--fall", type=float, help="share of the steps with falling lr (default 0.4, of a realnvp 0.8)")
+    parser.add_argument(
+        "--optimizer", choices=["adam", "muon"], help="muon: a realnvp's default, for convolutions; adam: the others'"
+    )
     parser.add_argument("--seed", type=int)
     parser.add_argument("--ema", type=float, help="decay of the averaged weights (default 0.999)")
     parser.add_argument("--clip", type=float, help="largest gradient norm (default 100, of a realnvp 1)")
@@ -55,6 +59,9 @@ def make_parser():
     model.add_argument("--planes", type=int, help="label planes of a realnvp (default 10)")
     model.add_argument("--depth", type=int, help="1x1 convolutions in each of its nets (default 1)")
     model.add_argument("--bound", type=float, help="largest |log scale| of a coupling (default 1)")
+    model.add_argument(
+        "--dequantiser", type=int, metavar="WIDTH", help="of a realnvp's nets for the noise (default 32; 0: uniform)"
+    )
     return parser
 
 

@@ -26,7 +26,7 @@ class AdversarialRun(Run):
     def __init__(self, settings, data, device):
         super().__init__(settings, data, device)
         self.discriminator = self.model.discriminator().to(device)
-        self.optimizer = torch.optim.Adam(self.model.parameters(), settings["lr"], BETAS)
+        self.optimizers = {"optimizer": torch.optim.Adam(self.model.parameters(), settings["lr"], BETAS)}
         self.judging = processes.parallel(Objective(self.discriminator, self.judge))
         self.opponent = torch.optim.Adam(self.discriminator.parameters(), settings["lr"], BETAS)
 
@@ -39,8 +39,8 @@ class AdversarialRun(Run):
         x, y, first, second = self.batch(data, part.rows, part.generator)
         self.model.train()
         judged, penalty = self.judging(x, y, first)
-        self.descend(self.opponent, part.factor * (judged + PENALTY / 2 * penalty), rate)
-        fooled = self.descend(self.optimizer, part.factor * self.objective(y, second), rate)
+        self.descend(self.discriminator, [self.opponent], part.factor * (judged + PENALTY / 2 * penalty), rate)
+        fooled = self.descend(self.model, self.optimizers.values(), part.factor * self.objective(y, second), rate)
         self.average.update_parameters(self.model)
         self.step += 1
         return {"discriminator": processes.mean(part.factor * judged), "generator": fooled}

@@ -3,7 +3,8 @@
     json                 uint8, UTF-8 JSON: format, model {class, arguments}, settings, data, history, epoch
     model/NAME           the weights as trained
     ema/NAME             their exponential moving average: what is exported
-    optimizer/I/NAME     Adam's state of parameter I
+    optimizer/I/NAME     Adam's state of its parameter I
+    muon/I/NAME          Muon's state of its weight I, where a run has it
     discriminator/NAME, opponent/I/NAME    of a GAN: the discriminator, and its Adam's state
 
 Written to a temporary name and renamed, so an interrupted write leaves the one before.

@@ -20,6 +20,7 @@ from . import features, likelihood, losses, sharpness
 from .bootstrap import EDGES, Figure, mean_figure, mean_figures, ratio_figures, resampled_means
 from .errors import DataError, EvaluationError
 from .judge import FEATURES
+from .models.dequantiser import unchanged
 from .subject import draw
 
 ACTIVE = 0.01
@@ -115,7 +116,9 @@ def add_likelihood(report, subject, images, options):
 def add_bits(report, subject, x8, labels, scores, options):
     """Bits/dim from log p (N,), and with more than one draw the importance-weighted bound."""
     size, seed = math.prod(subject.image), options.seed
-    note = "8 - log2 p(x) / D, x = (x8 + u) / 256; one draw of u an image"
+    plain = subject.dequantise is unchanged
+    note = "8 - log2 p(x) / D, x = (x8 + u) / 256; " if plain else "8 - log2(p(x) / q(u)) / D, x = (x8 + u) / 256; "
+    note += "one draw of uniform u an image" if plain else "one draw of u an image, from the flow's dequantiser q"
     report.figures["bits_per_dim"] = mean_figure(losses.bits_per_dim(scores, size), "bits/dim", seed, note)
     if options.importance > 1:
         bound = likelihood.importance_log_prob(subject, x8, labels, options.importance, seed)

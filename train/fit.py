@@ -20,10 +20,9 @@ from .gains import largest_gain
 from .run import Run
 
 
-def learning_rate(step, total, peak, warmup):
-    """Linear warm-up, constant, then linear to 2 % of the peak over the last 40 % of the steps."""
-    progress = step / total
-    return peak * min(1.0, (step + 1) / warmup) * (1.0 if progress < 0.6 else max(0.02, (1 - progress) / 0.4))
+def learning_rate(step, total, peak, warmup, fall):
+    """Linear warm-up, constant, then linear to 2 % of the peak over the last steps; fall: their share of all."""
+    return peak * min(1.0, (step + 1) / warmup, max(0.02, (1 - step / total) / fall))
 
 
 def epoch_generator(seed, epoch):
@@ -39,7 +38,7 @@ def train_epoch(run, data, epoch, total_steps, show):
     bar = tqdm(batches, desc=f"epoch {epoch:>3}/{settings['epochs']}", unit="batch", disable=silent, leave=False)
     totals = dict.fromkeys(run.losses_shown, 0.0)
     for rows in bar:
-        rate = learning_rate(run.step, total_steps, settings["lr"], settings["warmup"])
+        rate = learning_rate(run.step, total_steps, settings["lr"], settings["warmup"], settings["fall"])
         before = generator.get_state()
         try:
             losses = run.update(data, rows, generator, rate)

@@ -1,7 +1,7 @@
 """Likelihoods and bounds of whole test sets, each in its own unit and under its own name.
 
 Flows: bits/dim by the convention of losses.py, one draw of dequantisation noise an image; with K draws the
-importance-weighted bound log 1/K sum_k p((x8 + u_k) / 256), which is at least as high (Burda et al., 2016).
+importance-weighted bound log 1/K sum_k p((x8 + u_k) / 256) / q(u_k), at least as high (Burda et al., 2016).
 VAEs: BCE+KL on grey pixels, which is no likelihood; and on binarised pixels, which is one, the ELBO and, with K draws,
 IWAE (Burda et al., 2016, eq. 8), both from the same weights log w_k = log p(x, z_k) - log q(z_k | x): their mean and
 their log mean exp, so K = 1 makes them equal.
@@ -36,8 +36,8 @@ def log_score(subject, x8, labels, seed):
     generator, found = _generator(seed), []
     for part, y in _batches(subject, x8, labels):
         if subject.log_prob:
-            noise = torch.rand(part.shape, generator=generator)
-            score = subject.log_prob(losses.dequantise(part, noise).to(subject.device), y)
+            noise = torch.rand(part.shape, generator=generator).to(subject.device)
+            score = losses.flow_log_prob(subject, part.to(subject.device), y, noise)
         else:
             noise = torch.randn(len(part), subject.latent, generator=generator).to(subject.device)
             score = -losses.bce_kl(subject, part.to(subject.device).float() / 255, y, noise)
@@ -52,8 +52,8 @@ def importance_log_prob(subject, x8, labels, draws, seed):
     for part, y in _batches(subject, x8, labels):
         total = torch.full((len(part),), -math.inf, dtype=torch.float64)
         for _ in range(draws):
-            noise = torch.rand(part.shape, generator=generator)
-            score = subject.log_prob(losses.dequantise(part, noise).to(subject.device), y)
+            noise = torch.rand(part.shape, generator=generator).to(subject.device)
+            score = losses.flow_log_prob(subject, part.to(subject.device), y, noise)
             total = torch.logaddexp(total, score.double().cpu())
         found.append(total - math.log(draws))
     return torch.cat(found).numpy()

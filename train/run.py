@@ -10,6 +10,7 @@ from torch.optim.swa_utils import AveragedModel
 from . import checkpoint, processes
 from .device import choose_precision
 from .errors import NotFiniteError, SettingsError
+from .optimizers import make_optimizers
 from .settings import FAMILIES, make_model
 
 
@@ -45,7 +46,7 @@ class Run:
         self.model = make_model(settings, data).to(device)
         self.average = AveragedModel(self.model, multi_avg_fn=averaging(settings["ema"]))
         self.objective = processes.parallel(Objective(self.model, self.loss))
-        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=settings["lr"])
+        self.optimizers = make_optimizers(settings["optimizer"], self.model, settings["lr"])
         self.precision = choose_precision(settings["precision"], device)
         self.history = []
         self.step = 0
@@ -76,23 +77,23 @@ class Run:
         part = processes.share(rows, generator)
         self.model.train()
         loss = part.factor * self.losses(self.objective, data, part.rows, part.generator).sum()
-        value = self.descend(self.optimizer, loss, rate)
+        value = self.descend(self.model, self.optimizers.values(), loss, rate)
         self.average.update_parameters(self.model)
         self.step += 1
         return {"train": value}
 
-    def descend(self, optimizer, loss, rate):
-        """One step of an optimiser down the gradient of a loss, the mean over all processes, which is returned.
+    def descend(self, network, optimizers, loss, rate):
+        """One step of a network's optimisers down a loss, the mean over all processes, which is returned.
 
         Raises NotFiniteError, and takes no step, where the loss or its gradient is no number.
         """
-        parameters = optimizer.param_groups[0]["params"]
-        optimizer.param_groups[0]["lr"] = rate
         value = finite("loss", processes.mean(loss))
-        optimizer.zero_grad()
+        network.zero_grad()
         loss.backward()
-        finite("gradient", torch.nn.utils.clip_grad_norm_(parameters, self.settings["clip"]).item())
-        optimizer.step()
+        finite("gradient", torch.nn.utils.clip_grad_norm_(network.parameters(), self.settings["clip"]).item())
+        for optimizer in optimizers:
+            optimizer.param_groups[0]["lr"] = rate
+            optimizer.step()
         return value
 
     def networks(self):
@@ -120,7 +121,8 @@ class Run:
         """Everything that a checkpoint keeps as arrays."""
         arrays = checkpoint.arrays_of("model", self.model.state_dict())
         arrays.update(checkpoint.arrays_of("ema", self.average.module.state_dict()))
-        arrays.update(checkpoint.arrays_of_optimizer("optimizer", self.optimizer))
+        for name, optimizer in self.optimizers.items():
+            arrays.update(checkpoint.arrays_of_optimizer(name, optimizer))
         return arrays
 
     def save(self, path, data):
@@ -145,7 +147,8 @@ class Run:
         checkpoint.load_state(self.model, stored.state("model"), name)
         checkpoint.load_state(self.average.module, stored.state("ema"), name)
         self.average.n_averaged.fill_(stored.about["averaged"])
-        checkpoint.load_optimizer(self.optimizer, stored.state("optimizer"))
+        for name, optimizer in self.optimizers.items():
+            checkpoint.load_optimizer(optimizer, stored.state(name))
         self.history, self.step = stored.about["history"], stored.about["step"]
 
 

@@ -28,15 +28,19 @@ FAMILIES = {
         VAE, losses.vae_loss, "BCE+KL per image (nats)", True, 1.0, {"epochs": 20, "lr": 1e-3, "batch": 128}
     ),
     "realnvp": Family(
-        RealNVP, losses.flow_loss, "bits/dim", True, 0.8, {"epochs": 20, "lr": 6e-3, "batch": 64, "clip": 1.0}
+        RealNVP, losses.flow_loss, "bits/dim", True, 0.8,
+        {"epochs": 20, "lr": 6e-3, "batch": 64, "clip": 1.0, "optimizer": "muon", "fall": 0.8, "dequantiser": 32},
     ),
     "gan": Family(GAN, None, "energy distance (levels)", True, 1.0, {"epochs": 20, "lr": 1e-3, "batch": 64}),
 }
 
-DEFAULTS = {"seed": 0, "ema": 0.999, "clip": 100.0, "validation": 0.1, "precision": "auto", "warmup": 50}
+DEFAULTS = {
+    "seed": 0, "ema": 0.999, "clip": 100.0, "validation": 0.1, "precision": "auto", "warmup": 50, "fall": 0.4,
+    "optimizer": "adam",
+}  # fmt: skip
 MODEL_OPTIONS = {
     "VAE": ("latent", "form", "hidden"),
-    "RealNVP": ("couplings", "width", "planes", "depth", "bound"),
+    "RealNVP": ("couplings", "width", "planes", "depth", "bound", "dequantiser"),
     "GAN": ("latent", "hidden"),
 }
 
@@ -57,6 +61,8 @@ def resolve(family, given):
                 raise SettingsError(f"--{name} is no option of {family}, which has {', '.join('--' + n for n in own)}")
     if not FAMILIES[family].conditional and chosen.get("unconditional"):
         raise SettingsError(f"--unconditional is for conditional families; {family} is unconditional already")
+    if settings["optimizer"] == "muon" and family != "realnvp":
+        raise SettingsError(f"--optimizer muon is for a realnvp; {family} takes adam")
     check_ranges(settings)
     return settings
 
@@ -66,11 +72,14 @@ def check_ranges(settings):
     for name in ("epochs", "batch", "limit", "size", "latent", "hidden", "planes"):
         if settings.get(name, 1) < 1:
             raise SettingsError(f"--{name} is {settings[name]}, expected at least 1")
-    if settings.get("depth", 0) < 0:
-        raise SettingsError(f"--depth is {settings['depth']}, expected at least 0")
+    for name in ("depth", "dequantiser"):
+        if settings.get(name, 0) < 0:
+            raise SettingsError(f"--{name} is {settings[name]}, expected at least 0")
     for name, high in (("lr", 1), ("validation", 1), ("ema", 1), ("bound", 10), ("clip", math.inf)):
         if name in settings and not 0 < settings[name] < high:
             raise SettingsError(f"--{name} is {settings[name]}, expected between 0 and {high}")
+    if not 0 < settings.get("fall", 1) <= 1:
+        raise SettingsError(f"--fall is {settings['fall']}, expected above 0 and at most 1")
     if not 0 <= settings["seed"] < 2**32:
         raise SettingsError(f"--seed is {settings['seed']}, expected between 0 and {2**32 - 1}")
 

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from .errors import EvaluationError
+from .models.dequantiser import unchanged
 
 BATCH = 500
 
@@ -16,7 +17,7 @@ class Subject(NamedTuple):
     decode(z, y) -> images (N, C, H, W); encode(x, y) -> mean and log variance of q(z|x, y); log_prob(x, y) -> log
     density (N,) of dequantised images. y: labels (N, classes), None without classes. image: (C, H, W); classes: names;
     pixels: "dequantised" (x = (x8 + noise) / 256) or "rounded" (x = x8 / 255); how: who runs it; missing: why it has
-    no likelihood, if it has none.
+    no likelihood, if it has none; dequantise(levels, uniform noise, y) -> noise u, -log q(u) (N,), or `unchanged`.
     """
 
     decode: object
@@ -29,6 +30,7 @@ class Subject(NamedTuple):
     how: str
     pixels: str
     missing: str = "this family has no likelihood and no encoder, only a decoder"
+    dequantise: object = unchanged
 
     def __call__(self, x, y, noise):
         """What losses.bce_kl calls: x, y, noise (N, latent) -> reconstruction, mean, log variance."""
@@ -47,7 +49,10 @@ def of_model(model, classes, device, how):
     model, log_prob = model.to(device).eval(), getattr(model, "log_prob", None)
     encode = None if log_prob else getattr(model, "encode", None)
     names, pixels = list(classes) if model.classes else [], "dequantised" if log_prob else "rounded"
-    return Subject(model.decode, encode, log_prob, tuple(model.image), names, model.latent, device, how, pixels)
+    noise = {"dequantise": model.dequantise} if getattr(model, "dequantiser", None) else {}
+    return Subject(
+        model.decode, encode, log_prob, tuple(model.image), names, model.latent, device, how, pixels, **noise
+    )
 
 
 def to_uint8(images, pixels):

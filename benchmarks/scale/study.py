@@ -10,6 +10,7 @@ from .table import where
 HEADS = (
     "bits/dim", "taken for its label", "nodes, fused", "MMAC", "parameters", "here, ms", "TX2 fp16, predicted, ms",
 )  # fmt: skip
+SHAPE = ("couplings", "width", "depth", "planes", "bound")  # what a decoder is made of; the rest is of its training
 
 
 def read(folder):
@@ -34,7 +35,8 @@ def read(folder):
 def points(rows, classes=10, image=(1, 28, 28)):
     """Rows -> [Point], untrained models of the same shape: what a decoder costs does not depend on its weights."""
     head = {"image": list(image), "classes": classes}
-    return [Point("realnvp", "study", at, dict(head, **row["point"]), 1) for at, row in enumerate(rows)]
+    shapes = [{name: value for name, value in row["point"].items() if name in SHAPE} for row in rows]
+    return [Point("realnvp", "study", at, dict(head, **shape), 1) for at, shape in enumerate(shapes)]
 
 
 def page(rows, record):
@@ -49,8 +51,8 @@ def page(rows, record):
 
 
 def spelled(value):
-    if value is None:
-        return ""
+    if value is None or isinstance(value, str):
+        return value or ""
     return ",".join(map(str, value)) if isinstance(value, list) else "{:.4g}".format(value)
 
 

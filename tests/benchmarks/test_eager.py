@@ -15,6 +15,7 @@ GRAPHS = [
     ("realnvp.bundle", "decode"),
     ("realnvp.bundle", "encode"),
     ("realnvp.bundle", "log_prob"),
+    ("realnvp.bundle", "dequantise"),
 ]
 
 

@@ -10,7 +10,7 @@ import pytest
 from latentjet.export.card import name_of
 from latentjet.export.recipe import train_command, wrapped
 from latentjet.runtime import shipped
-from latentjet.runtime.bundle import Bundle
+from latentjet.runtime.bundle import Bundle, write
 from latentjet.runtime.cli import main
 from latentjet.train.__main__ import make_parser, prepare
 from latentjet.train.settings import resolve
@@ -42,8 +42,6 @@ def flow(bundles, tmp_path):
 
 def recorded(source, path, settings, without=()):
     """A copy of a bundle that says how it was trained."""
-    from latentjet.runtime.bundle import write
-
     opened = Bundle.open(source)
     contents = {name: opened.read(name) for name in opened.manifest["files"] if name not in without}
     data = {"name": "fashion-sample", "source": "a test", "classes": opened.classes, "images": 5400}
@@ -113,6 +111,20 @@ def test_the_commands_give_the_recorded_settings_again(flow, tmp_path, card):
     assert evaluate[2] == "runs/flow.zip" and again == [
         "latentjet", "card", "runs/flow.zip", "runs/flow.json", "--out", "docs/models"
     ]  # fmt: skip
+
+
+def test_the_convention_is_that_of_the_flow(flow, tmp_path, card):
+    def text_of(path):
+        measured = evaluation(path, tmp_path / "e.json")
+        assert card(path, measured, "--out", tmp_path / "models", "--overwrite")[0] == 0
+        return (tmp_path / "models" / path.with_suffix(".md").name).read_text()
+
+    assert "8 - log2(p(x) / q(u)) / D" in text_of(flow)
+    opened = Bundle.open(flow)
+    graphs = {name: entry for name, entry in opened.manifest["graphs"].items() if name != "dequantise"}
+    contents = {name: opened.read(name) for name in opened.manifest["files"] if name != "dequantise.onnx"}
+    write(tmp_path / "plain.zip", {**opened.manifest, "graphs": graphs}, contents)
+    assert "u uniform in [0, 1)" in text_of(tmp_path / "plain.zip")
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from latentjet.runtime.errors import BackendError, BundleError, CheckError
 ALL = {
     "cvae.bundle": ["decode"],
     "gan.bundle": ["decode"],
-    "realnvp.bundle": ["decode", "encode", "log_prob"],
+    "realnvp.bundle": ["decode", "dequantise", "dequantise", "encode", "log_prob"],
     "vae.bundle": ["decode"],
 }
 
@@ -26,7 +26,7 @@ def test_a_right_engine_passes_in_every_graph(bundles, name, backend):
     assert taken == backend and [item.graph for item in found] == ALL[name]
     for item in found:
         assert item.passed and 0 <= item.mean <= item.largest <= item.tolerance == bundle.graph(item.graph).tolerance
-        assert item.rows == 16
+        assert item.rows == 13
         assert backend != "replay" or item.largest == 0
 
 
@@ -66,12 +66,12 @@ def difference(bundles, change):
 
 def test_equal_outputs_differ_by_nothing(bundles):
     found = difference(bundles, lambda seen: None)
-    assert (found.graph, found.output, found.rows, found.largest, found.mean) == ("decode", "images", 16, 0, 0)
+    assert (found.graph, found.output, found.rows, found.largest, found.mean) == ("decode", "images", 13, 0, 0)
 
 
 def test_a_planted_difference_is_measured(bundles):
     found = difference(bundles, lambda seen: np.subtract.at(seen["images"], (3, 0, 1, 2), np.float32(0.25)))
-    assert found.largest == pytest.approx(0.25) and found.mean == pytest.approx(0.25 / (16 * 64))
+    assert found.largest == pytest.approx(0.25) and found.mean == pytest.approx(0.25 / (13 * 64))
     assert not found.passed
 
 
@@ -91,10 +91,10 @@ def test_an_output_of_another_shape_is_told(bundles, sentence):
     _, expected = bundle.reference("decode")
     seen = {"images": expected["images"][:, 0]}
     text = sentence(CheckError, compare, bundle.graph("decode"), seen, expected)
-    assert "'images' is (16, 8, 8), expected (16, 1, 8, 8)" in text
+    assert "'images' is (13, 8, 8), expected (13, 1, 8, 8)" in text
 
 
-@pytest.mark.parametrize(("count", "sizes"), [(1, [1]), (2, [1, 1]), (3, [1, 2]), (4, [1, 2, 1]), (16, [1, 2, 13])])
+@pytest.mark.parametrize(("count", "sizes"), [(1, [1]), (2, [1, 1]), (3, [1, 2]), (4, [1, 2, 1]), (13, [1, 2, 10])])
 def test_rows_run_at_several_batch_sizes_and_come_back_in_order(bundles, count, sizes):
     bundle, seen = Bundle.open(bundles / "cvae.bundle"), []
     inputs, expected = bundle.reference("decode")

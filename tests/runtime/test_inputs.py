@@ -7,7 +7,9 @@ from latentjet.runtime.inputs import random_inputs
 from latentjet.runtime.model import noise
 
 
-@pytest.mark.parametrize("family, graph", [("cvae", "decode"), ("realnvp", "encode"), ("vae", "decode")])
+@pytest.mark.parametrize(
+    "family, graph", [("cvae", "decode"), ("realnvp", "encode"), ("realnvp", "dequantise"), ("vae", "decode")]
+)
 def test_they_fit_the_graph(bundles, family, graph):
     described = Bundle.open(bundles / (family + ".bundle")).graph(graph)
     found = random_inputs(described, 7, np.random.RandomState(5))
@@ -17,6 +19,10 @@ def test_they_fit_the_graph(bundles, family, graph):
     assert all(len(array) == 7 and array.dtype == np.float32 for array in found.values())
     if "labels" in found:
         assert (found["labels"].argmax(axis=1) == np.arange(7) % 3).all() and (found["labels"].sum(axis=1) == 1).all()
+    if "levels" in found:
+        levels, uniform = found["levels"], found["uniform"]
+        assert 0 <= levels.min() < levels.max() <= 255 and (levels == levels.round()).all()
+        assert 0 <= uniform.min() < uniform.max() < 1
     if "images" in found:
         assert 0 <= found["images"].min() < found["images"].max() < 1
 

@@ -102,11 +102,11 @@ def losses_of(about):
 
 
 def assert_same_run(left, right):
-    """Weights, average, Adam's state and losses of two folders are equal to the bit."""
+    """Weights, average, the optimisers' state and losses of two folders are equal to the bit."""
     one, other = checkpoint.load(left), checkpoint.load(right)
     assert set(one.arrays) == set(other.arrays)
-    gan = {"discriminator", "opponent"} if one.about["model"]["class"] == "GAN" else set()
-    assert {name.split("/")[0] for name in one.arrays} == {"model", "ema", "optimizer"} | gan
+    more = {"GAN": {"discriminator", "opponent"}, "RealNVP": {"muon"}}.get(one.about["model"]["class"], set())
+    assert {name.split("/")[0] for name in one.arrays} == {"model", "ema", "optimizer"} | more
     for name, array in one.arrays.items():
         assert np.array_equal(array, other.arrays[name]), name
     assert losses_of(one.about) == losses_of(other.about)
@@ -417,20 +417,22 @@ def test_progress_goes_to_stderr_and_only_if_it_is_wanted(no_pictures, tmp_path,
     assert "epoch   1/1  train" in out + err and "BCE+KL per image (nats)" in out + err
 
 
-def test_learning_rate_rises_stays_and_falls():
+@pytest.mark.parametrize("constant", [200, 600])
+def test_learning_rate_rises_stays_and_falls(constant):
     total, peak, warmup = 1000, 0.5, 50
-    rates = [fit.learning_rate(step, total, peak, warmup) for step in range(total)]
+    fall = 1 - constant / total
+    rates = [fit.learning_rate(step, total, peak, warmup, fall) for step in range(total)]
     assert rates[0] == pytest.approx(peak / warmup)
     assert np.allclose(np.diff(rates[:warmup]), peak / warmup)
-    assert rates[warmup - 1 : 600] == [peak] * (600 - warmup + 1)
-    assert np.allclose(np.diff(rates[600:990]), -peak / 400)
+    assert rates[warmup - 1 : constant] == [peak] * (constant - warmup + 1)
+    assert np.allclose(np.diff(rates[constant:980]), -peak / (total - constant))
     assert rates[-1] == pytest.approx(0.02 * peak)
     assert max(rates) == peak and min(rates) > 0
 
 
 @pytest.mark.parametrize("total", [1, 2, 10])
 def test_learning_rate_of_a_run_shorter_than_its_warm_up(total):
-    rates = [fit.learning_rate(step, total, 1.0, 50) for step in range(total)]
+    rates = [fit.learning_rate(step, total, 1.0, 50, 0.4) for step in range(total)]
     assert all(0 < rate <= (step + 1) / 50 for step, rate in enumerate(rates))
 
 

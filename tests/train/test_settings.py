@@ -28,7 +28,7 @@ def test_defaults_are_filled_in_and_what_is_given_wins(family):
     resolved = settings.resolve(family, {"lr": 0.5, "batch": None})
     assert resolved["lr"] == 0.5
     assert resolved["family"] == family
-    for name in ("epochs", "batch", "seed", "ema", "clip", "validation", "precision", "warmup"):
+    for name in ("epochs", "batch", "seed", "ema", "clip", "validation", "precision", "warmup", "fall", "optimizer"):
         assert resolved[name] is not None
     assert json.loads(json.dumps(resolved)) == resolved
 
@@ -42,9 +42,9 @@ def test_an_unknown_family_is_refused_with_those_that_exist():
     [
         ("vae", "couplings", [4, 4], "--latent, --form, --hidden"),
         ("cvae", "bound", 1.0, "--latent, --form, --hidden"),
-        ("realnvp", "latent", 20, "--couplings, --width, --planes, --depth, --bound"),
+        ("realnvp", "latent", 20, "--couplings, --width, --planes, --depth, --bound, --dequantiser"),
         ("gan", "form", "conv", "--latent, --hidden"),
-        ("realnvp", "form", "conv", "--couplings, --width, --planes, --depth, --bound"),
+        ("realnvp", "form", "conv", "--couplings, --width, --planes, --depth, --bound, --dequantiser"),
     ],
 )
 def test_an_option_of_another_family_is_refused_with_those_it_has(family, option, value, own):
@@ -74,6 +74,24 @@ def test_sizes_of_the_model_start_at_one(family, option):
 )  # fmt: skip
 def test_numbers_out_of_range_are_refused(option, value, limit):
     assert refusal("realnvp", **{option: value}) == f"--{option} is {value}, expected between 0 and {limit}"
+
+
+@pytest.mark.parametrize("fall", [0.0, -0.5, 1.01, float("nan")])
+def test_the_share_of_falling_steps_is_a_share(fall):
+    assert refusal("vae", fall=fall) == f"--fall is {fall}, expected above 0 and at most 1"
+    assert settings.resolve("vae", {"fall": 1.0})["fall"] == 1.0
+
+
+@pytest.mark.parametrize("family", ["vae", "cvae", "gan"])
+def test_muon_is_for_flows(family):
+    assert refusal(family, optimizer="muon") == f"--optimizer muon is for a realnvp; {family} takes adam"
+    assert settings.resolve("realnvp", {})["optimizer"] == "muon"
+    assert settings.resolve("realnvp", {"optimizer": "adam"})["optimizer"] == "adam"
+
+
+def test_a_flow_may_go_without_a_dequantiser():
+    assert settings.resolve("realnvp", {"dequantiser": 0})["dequantiser"] == 0
+    assert refusal("realnvp", dequantiser=-1) == "--dequantiser is -1, expected at least 0"
 
 
 @pytest.mark.parametrize("seed", [-1, 2**32, 10**30])

@@ -14,61 +14,9 @@ import math
 import torch
 from torch import nn
 
+from .coupling import Coupling, LabelPlanes, Squeeze
+from .dequantiser import Dequantiser, unchanged
 from .tone import ToneCurve
-
-
-class Squeeze(nn.Module):
-    """(N, c, 2h, 2w) <-> halves a, b of (N, 2c, h, w): a has the pixels whose row + column is even, b the others."""
-
-    def forward(self, x):
-        c, h, w = x.shape[1], x.shape[2] // 2, x.shape[3] // 2
-        x = x.reshape(-1, c, h, 2, w, 2).permute(0, 3, 5, 1, 2, 4)  # (N, row, column, c, h, w)
-        a = torch.cat([x[:, 0, 0], x[:, 1, 1]], 1)
-        b = torch.cat([x[:, 0, 1], x[:, 1, 0]], 1)
-        return a, b
-
-    def inverse(self, a, b):
-        c, h, w = a.shape[1] // 2, a.shape[2], a.shape[3]
-        a, b = a.reshape(-1, 2, c, h, w), b.reshape(-1, 2, c, h, w)
-        x = torch.stack([a[:, 0], b[:, 0], b[:, 1], a[:, 1]], 1).reshape(-1, 2, 2, c, h, w)
-        return x.permute(0, 3, 4, 1, 5, 2).reshape(-1, c, 2 * h, 2 * w)
-
-
-class Coupling(nn.Module):
-    """One affine coupling, x = (z + t) * exp(s) with s, t = net(still half, label planes) (section 3.2).
-
-    The paper's y = x * exp(s) + t with both signs turned, so that the direction that runs on the board negates nothing.
-    s = bound * tanh(.): no coupling scales by more than exp(bound), in either direction, whatever the net returns. The
-    net is a 3x3 convolution, `depth` 1x1 convolutions and a 3x3 convolution, which starts at zero, so that the flow
-    starts as the identity. A bound of 1 costs no multiplication.
-    """
-
-    def __init__(self, channels, planes, width, depth, bound):
-        super().__init__()
-        self.channels, self.planes, self.bound = channels, planes, bound
-        layers = [nn.Conv2d(channels + planes, width, 3, padding=1), nn.ReLU()]
-        for _ in range(depth):
-            layers += [nn.Conv2d(width, width, 1), nn.ReLU()]
-        self.hidden = nn.Sequential(*layers)
-        self.last = nn.Conv2d(width, 2 * channels, 3, padding=1)
-        nn.init.zeros_(self.last.weight)
-        nn.init.zeros_(self.last.bias)
-
-    def scale_and_shift(self, still, planes):
-        raw = self.last(self.hidden(torch.cat([still, planes], 1) if self.planes else still))
-        if raw.dtype in (torch.bfloat16, torch.float16):  # autocast: the nets in half, the flow itself in float32
-            raw = raw.float()
-        s, t = torch.split(raw, [self.channels, self.channels], 1)
-        s = torch.tanh(s)
-        return s if self.bound == 1 else self.bound * s, t
-
-    def forward(self, still, moved, planes):
-        s, t = self.scale_and_shift(still, planes)
-        return moved * torch.exp(-s) - t, -s.flatten(1).sum(1)
-
-    def inverse(self, still, moved, planes):
-        s, t = self.scale_and_shift(still, planes)
-        return (moved + t) * torch.exp(s)
 
 
 class Level(nn.Module):
@@ -77,17 +25,11 @@ class Level(nn.Module):
     def __init__(self, channels, size, couplings, width, depth, classes, planes, bound):
         super().__init__()
         planes = planes if classes else 0
-        self.plane = (planes,) + size
-        self.embed = nn.Linear(classes, planes * size[0] * size[1], bias=False) if planes else None
-        if planes:
-            nn.init.normal_(self.embed.weight, std=0.3)
+        self.embed = LabelPlanes(classes, planes, size) if planes else None
         self.couplings = nn.ModuleList(Coupling(channels, planes, width, depth, bound) for _ in range(couplings))
 
-    def planes(self, y):
-        return None if self.embed is None else self.embed(y).reshape((-1,) + self.plane)
-
     def forward(self, a, b, y):
-        planes, log_det = self.planes(y), 0
+        planes, log_det = None if self.embed is None else self.embed(y), 0
         for index, coupling in enumerate(self.couplings):
             if index % 2 == 0:
                 b, change = coupling(a, b, planes)
@@ -97,7 +39,7 @@ class Level(nn.Module):
         return a, b, log_det
 
     def inverse(self, a, b, y):
-        planes = self.planes(y)
+        planes = None if self.embed is None else self.embed(y)
         for index, coupling in reversed(list(enumerate(self.couplings))):
             if index % 2 == 0:
                 b = coupling.inverse(a, b, planes)
@@ -111,13 +53,14 @@ class RealNVP(nn.Module):
 
     image: (C, H, W); couplings and width: for each level the number of couplings and the channels of their nets;
     planes: label planes of each level, which all its nets see; depth: 1x1 convolutions in each net; bound: the largest
-    |log scale| of a coupling; alpha: the constraint of the logits at black and white (tone.py).
+    |log scale| of a coupling; alpha: the constraint of the logits at black and white (tone.py); dequantiser: width of
+    the nets that choose the pixels' noise in training (dequantiser.py), 0 for uniform noise.
     Raises ValueError where the image cannot be squeezed that often.
     """
 
     def __init__(
         self, image=(1, 28, 28), classes=10, couplings=(9, 4), width=(64, 128), planes=10, depth=1, bound=1.0,
-        alpha=1e-5,
+        alpha=1e-5, dequantiser=0,
     ):  # fmt: skip
         super().__init__()
         if not bound > 0:
@@ -130,11 +73,14 @@ class RealNVP(nn.Module):
             raise ValueError(
                 "couplings is {} and width {}: expected at least 1 at each level".format(list(couplings), list(width))
             )
+        if dequantiser < 0:
+            raise ValueError("dequantiser is {}, expected at least 0".format(dequantiser))
         if depth < 0 or planes < 1:
             raise ValueError("depth is {} and planes {}: expected at least 0 and 1".format(depth, planes))
         self.arguments = {
             "image": list(image), "classes": classes, "couplings": list(couplings), "width": list(width),
             "planes": planes, "depth": depth, "bound": bound, "alpha": alpha,
+            "dequantiser": dequantiser,
         }  # fmt: skip
         self.image, self.classes, self.tone = tuple(image), classes, ToneCurve(alpha)
         self.latent = image[0] * image[1] * image[2]
@@ -151,6 +97,14 @@ class RealNVP(nn.Module):
             self.squeezes.append(Squeeze())
             self.levels.append(Level(c, (h, w), count, channels, depth, classes, planes, bound))
             self.shapes.append((c, h, w))
+        self.dequantiser = Dequantiser(self.image, dequantiser, classes) if dequantiser else None
+
+    def dequantise(self, levels, noise, y=None):
+        """Levels 0, 1 ... 255 and uniform noise, (N, C, H, W), y (N, classes) -> noise u from q, -log q(u) (N,).
+
+        log_prob of (levels + u) / 256, plus -log q(u), bounds the log density of the levels (dequantiser.py).
+        """
+        return (self.dequantiser or unchanged)(levels, noise, y)
 
     def forward(self, x, y=None):
         """Dequantised images x (N, C, H, W) in [0, 1], y (N, classes) -> z (N, C*H*W), log_det (N,)."""

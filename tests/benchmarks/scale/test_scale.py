@@ -167,7 +167,7 @@ def test_the_page_shows_the_record_that_is_kept():
 
 
 def rows_of(figures):
-    points_of = [{"couplings": [2, 1]}, {"couplings": [4, 2]}, {"couplings": [4, 2], "depth": 0}]
+    points_of = [{"couplings": [2, 1]}, {"couplings": [4, 2]}, {"couplings": [4, 2], "depth": 0, "optimizer": "adam"}]
     return [{"point": point, "figures": found} for point, found in zip(points_of, figures)]
 
 
@@ -178,6 +178,7 @@ def test_a_study_is_read_and_its_points_are_its_models(tmp_path):
     assert study.read(str(tmp_path)) == rows
     found = study.points(rows)
     assert [item.value for item in found] == [0, 1, 2] and found[2].arguments["depth"] == 0
+    assert "optimizer" not in found[2].arguments
     assert all(item.arguments["classes"] == 10 for item in found)
 
 
@@ -185,9 +186,9 @@ def test_the_table_of_a_study_ends_with_the_best_likelihood(made):
     rows = rows_of([{"bits_per_dim": 3.5, "accuracy": 0.7}, {"bits_per_dim": 3.25}, {"bits_per_dim": 3.3}])
     page = study.page(rows, made._replace(points=made.points[:3]))
     lines = [line for line in page.splitlines() if line.startswith("| ")]
-    assert lines[0].startswith("| couplings | depth | bits/dim |")
-    assert [line.split(" | ")[2] for line in lines[1:]] == ["3.500", "3.300", "3.250"]
-    assert "| 2,1 |  | 3.500 | 70 % |" in page and "| 4,2 | 0 | 3.300 |  |" in page
+    assert lines[0].startswith("| couplings | depth | optimizer | bits/dim |")
+    assert [line.split(" | ")[3] for line in lines[1:]] == ["3.500", "3.300", "3.250"]
+    assert "| 2,1 |  |  | 3.500 | 70 % |" in page and "| 4,2 | 0 | adam | 3.300 |  |" in page
 
 
 @pytest.mark.parametrize("content, sentence", [

@@ -17,6 +17,10 @@ CASES = {
     "realnvp 1x28x28": ("RealNVP", {"image": [1, 28, 28], "classes": 10, "couplings": [2, 2], "width": [6, 8]}),
     "realnvp 3x32x32": ("RealNVP", {"image": [3, 32, 32], "classes": 3, "couplings": [2, 3], "width": [6, 6]}),
     "realnvp 1x8x8": ("RealNVP", {"image": [1, 8, 8], "classes": 3, "couplings": [3, 2], "width": [8, 8]}),
+    "realnvp with dequantiser": (
+        "RealNVP",
+        {"image": [1, 8, 8], "classes": 3, "couplings": [2, 1], "width": [8, 8], "dequantiser": 6},
+    ),
     "realnvp one level": (
         "RealNVP",
         {
@@ -40,7 +44,10 @@ CASES = {
         "RealNVP",
         {"image": [1, 8, 8], "classes": 0, "couplings": [2, 2], "width": [8, 8]},
     ),
-    "flow 3x4x4": ("RealNVP", {"image": [3, 4, 4], "classes": 0, "couplings": [2, 2], "width": [8, 8]}),
+    "flow 3x4x4": (
+        "RealNVP",
+        {"image": [3, 4, 4], "classes": 0, "couplings": [2, 2], "width": [8, 8], "dequantiser": 8},
+    ),
 }
 FLOWS = [case for case in CASES if CASES[case][0] == "RealNVP"]
 CONDITIONAL = [case for case in CASES if CASES[case][1].get("classes")]

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 from latentjet.train.models import RealNVP
-from latentjet.train.models.realnvp import Coupling
+from latentjet.train.models.coupling import Coupling
 from latentjet.train.models.tone import CENTRE, DARKEST, SCALE, ToneCurve
 
 
