@@ -21,7 +21,7 @@ def compact(contents):
 
 
 def blocks(contents):
-    """The float32 weights of every graph, and the arrays of the reference, as bytes."""
+    """The float32 weights of every graph, and the arrays of a reference that is not compressed, as bytes."""
     for name, content in contents.items():
         if name.endswith(".onnx"):
             for item in onnx.load_from_string(content).graph.initializer:
@@ -30,8 +30,9 @@ def blocks(contents):
         if name == "reference.npz":
             with np.load(io.BytesIO(content)) as stored:
                 for array in stored.values():
-                    if array.dtype == np.float32 and array.nbytes >= SMALLEST:
-                        yield array.tobytes()
+                    block = array.tobytes()
+                    if array.dtype == np.float32 and len(block) >= SMALLEST and block in content:
+                        yield block
 
 
 def parts(content, starts):

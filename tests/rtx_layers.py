@@ -78,9 +78,9 @@ def rows(bundle, batch=8):
 
 def main(path, batch=8):
     print(f"TensorRT for RTX {tensorrt_rtx.__version__}, batch {batch}: {path}")
-    print(f"{'graph':<10}{'precision':<11}{'layers read':>12}{'after fusion':>14}{'kernels in them':>17}")
+    print(f"{'graph':<12}{'precision':<11}{'layers read':>12}{'after fusion':>14}{'kernels in them':>17}")
     for name, precision, *numbers in rows(Bundle.open(path), batch):
-        print("{:<10}{:<11}{:>12}{:>14}{:>17}".format(name, precision, *numbers))
+        print("{:<12}{:<11}{:>12}{:>14}{:>17}".format(name, precision, *numbers))
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from . import onnx_names
 
 VERSIONS = ("8.0.1", "8.2.1", "8.4.1.5", "8.5.3.1", "8.6.0", "10.0.0", "10.13", "11.1", "rtx-1.7.1")
 KNOWN_OPERATORS = set(
-    "Add BatchNormalization Cast Clip Concat Constant ConstantOfShape Conv ConvTranspose Div Erf Exp Expand Flatten "
+    "Abs Add BatchNormalization Cast Clip Concat Constant ConstantOfShape Conv ConvTranspose Div Erf Exp Expand Flatten "
     "Gather Gemm Identity LeakyRelu Less Log MatMul Max Min Mul Neg Pad Pow ReduceMean ReduceSum Relu Reshape Shape Sigmoid "
     "Slice Softplus Softmax Split Sqrt Squeeze Sub Sum Tanh Transpose Unsqueeze Where".split()
 )

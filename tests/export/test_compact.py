@@ -17,7 +17,8 @@ def exported(bundles, tmp_path_factory):
     """{"plain" or "compact": path of the same flow as a .zip}."""
     folder, source = tmp_path_factory.mktemp("compact"), Bundle.open(bundles / "realnvp.bundle")
     contents = {name: source.read(name) for name in source.manifest["files"]}
-    contents["weights.npz"] = npz(source.arrays("weights.npz"), compressed=False)
+    for name in ("weights.npz", "reference.npz"):
+        contents[name] = npz(source.arrays(name), compressed=False)
     write(folder / "plain.zip", source.manifest, contents)
     contents, parts = compact(contents)
     write(folder / "compact.zip", source.manifest, contents, listed=parts)
@@ -27,19 +28,22 @@ def exported(bundles, tmp_path_factory):
 def test_every_graph_reads_as_before(exported):
     plain, small = Bundle.open(exported["plain"]), Bundle.open(exported["compact"])
     graphs = [name for name in plain.manifest["files"] if name.endswith(".onnx")]
-    assert len(graphs) == 4
+    assert len(graphs) == 5
     assert all(plain.read(name) == small.read(name) for name in graphs)
-    one, other = plain.arrays("weights.npz"), small.arrays("weights.npz")
-    assert one.keys() == other.keys() and all((one[name] == other[name]).all() for name in one)
+    for file in ("weights.npz", "reference.npz"):
+        one, other = plain.arrays(file), small.arrays(file)
+        assert one.keys() == other.keys() and all((one[name] == other[name]).all() for name in one)
     assert all(item.passed for item in check(small, "ort")[1])
 
 
-def test_the_weights_are_stored_once(exported):
+def test_numbers_are_stored_once(exported):
     small = Bundle.open(exported["compact"])
     entries = small.manifest["files"]
     parameters = sum(array.nbytes for array in small.arrays("weights.npz").values())
-    assert entries[CONSTANTS]["bytes"] <= 1.05 * parameters
-    assert all("parts" in entries[name] for name in entries if name.endswith(".onnx") or name == "weights.npz")
+    reference = {array.tobytes() for array in small.arrays("reference.npz").values()}
+    assert len(reference) < len(small.arrays("reference.npz"))
+    assert entries[CONSTANTS]["bytes"] <= 1.05 * parameters + sum(map(len, reference))
+    assert all("parts" in entries[name] for name in entries if name.endswith((".onnx", ".npz")))
     assert os.path.getsize(exported["compact"]) < os.path.getsize(exported["plain"])
 
 

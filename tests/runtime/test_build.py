@@ -74,7 +74,7 @@ def test_what_the_builder_is_asked(plug, built, version):
     built("realnvp", "--workspace", "100")
     fp16, fp32 = board.double.builds[0], board.double.builds[1]
     typed = version in TYPED
-    assert len(board.double.builds) == 3
+    assert len(board.double.builds) == 4
     for asked in board.double.builds:
         assert asked["workspace"] == 100 << 20
         assert asked["typed"] == typed and "TF32" not in asked["flags"]
@@ -304,7 +304,9 @@ def test_a_rehearsal_needs_no_pycuda_and_writes_nothing(plug, copied, hidden, ve
     hidden("pycuda")
     assert main(["build", path, "--rehearse", "--batch", "1,4"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[:2] for line in lines] == [["decode", "fp16"], ["encode", "fp32"], ["log_prob", "fp32"]]
+    assert [line.split()[:2] for line in lines] == [
+        ["decode", "fp16"], ["dequantise", "fp32"], ["encode", "fp32"], ["log_prob", "fp32"],
+    ]  # fmt: skip
     assert all("not run, not written" in line for line in lines)
     assert plans(path) == {} and not (tmp_path / "cache").exists()
     assert board.double.counts["deserialised"] == 0
@@ -334,9 +336,9 @@ def test_a_precision_is_for_the_graphs_that_may_have_it(board, copied, precision
     assert build(path, "--precision", precision) == (1 if precision == "fp16" else 0)
     told = capsys.readouterr()
     if precision == "fp16":
-        assert "graph 'encode' may not run in fp16: build it with --precision fp32 or auto" in told.err
+        assert "graph 'dequantise' may not run in fp16: build it with --precision fp32 or auto" in told.err
     else:
-        assert sorted(name.split(".")[1] for name in plans(path)) == ["fp32"] * 6
+        assert sorted(name.split(".")[1] for name in plans(path)) == ["fp32"] * 8
 
 
 def test_only_the_graphs_that_are_named(board, copied, capsys):

@@ -185,7 +185,7 @@ def test_check_of_a_right_engine_ends_with_0(bundles, latentjet, backend):
     assert status == 0 and err == ""
     assert f"on backend '{backend}'" in out
     results = [line.split() for line in out.splitlines()[2:]]
-    assert [line[0] for line in results] == ["decode", "encode", "log_prob"]
+    assert [line[0] for line in results] == ["decode", "dequantise", "dequantise", "encode", "log_prob"]
     assert all(line[-1] == "ok" for line in results)
 
 

@@ -87,7 +87,7 @@ def test_results_are_copies(plug, opened, version):
 def test_check_runs_at_several_batches(plug, built, version):
     plug(version)
     taken, found = check(Bundle.open(built("realnvp")), "trt")
-    assert taken == "trt" and [item.graph for item in found] == ["decode", "encode", "log_prob"]
+    assert taken == "trt" and [item.graph for item in found] == ["decode", "dequantise", "dequantise", "encode", "log_prob"]
     assert all(item.passed for item in found)
     assert found[0].tolerance == pytest.approx(2 / 255)  # half precision
 

@@ -9,8 +9,8 @@ from latentjet.runtime.bundle import Bundle  # noqa: E402
 
 # what TensorRT for RTX 1.7.1 makes of the shipped bundles' float32 graphs at batch 1 (tests/rtx_layers.py)
 RTX = {
-    "fashion-realnvp": {"decode": 57, "encode": 58, "log_prob": 59},
-    "mnist-realnvp": {"decode": 57, "encode": 58, "log_prob": 59},
+    "fashion-realnvp": {"decode": 57, "dequantise": 24, "encode": 58, "log_prob": 59},
+    "mnist-realnvp": {"decode": 57, "dequantise": 24, "encode": 58, "log_prob": 59},
     "fashion-cvae": {"decode": 9},
     "fashion-gan": {"decode": 7},
     "mnist-vae": {"decode": 4},

@@ -18,6 +18,9 @@ def outputs(model, x, y, z):
     else:
         names = ("images", "code", "log_prob", "z", "log_det")
         found = (model.decode(z, y), model.encode(x, y), model.log_prob(x, y), *model(x, y))
+        if model.dequantiser:
+            names += ("noise", "log q")
+            found += model.dequantise((255 * x).floor(), x.flip(2), y)
     assert len(found) == len(names)
     return {name: found[index] for index, name in enumerate(names)}
 
