@@ -180,14 +180,9 @@ class Model:
         return None
 
     def _run_on_images(self, graph, images, labels, seed):
-        if graph not in self.bundle.graphs:
-            raise BundleError(
-                "{} has no graph '{}': only flows have one, this is '{}'".format(
-                    self.bundle.path, graph, self.bundle.family
-                )
-            )
+        self._require(graph)
         engine = self.engine(graph)
-        shape = next(tensor.shape[1:] for tensor in engine.graph.inputs if tensor.name == "images")
+        shape = _image_shape(engine.graph)
         known = self._labels(labels)
         images, change = self._continuous(images, known, seed, shape)
         return engine.run(images=images, **known), change
@@ -197,8 +192,28 @@ class Model:
 
         (levels + u) / 256 are images whose log_prob, plus -log q(u), bounds the log density of the levels
         (variational dequantisation; Ho et al., 2019). Without a graph `dequantise` u is the uniform noise, -log q zero.
+        Raises InputError, BundleError.
         """
+        self._require("log_prob")
+        shape = _image_shape(self.bundle.graph("log_prob"))
+        for name, values, high in (("levels", levels, 255), ("uniform", uniform, 1)):
+            _refuse_shape(name, values, shape)
+            if values.dtype != np.float32:
+                raise InputError("{} is {}, expected float32".format(name, values.dtype))
+            _refuse_range("values of {}".format(name), values, high)
+        if (levels != np.rint(levels)).any():
+            raise InputError("levels are not whole numbers, expected 0, 1 to 255: give the pixels of uint8 images")
+        if len(levels) != len(uniform):
+            raise InputError("levels has {} rows and uniform {}, expected as many".format(len(levels), len(uniform)))
         return self._noise(levels, uniform, self._labels(labels))
+
+    def _require(self, graph):
+        if graph not in self.bundle.graphs:
+            raise BundleError(
+                "{} has no graph '{}': only flows have one, this is '{}'".format(
+                    self.bundle.path, graph, self.bundle.family
+                )
+            )
 
     def _labels(self, labels):
         """What a graph gets beside its images: {"labels": Weights}, or nothing for an unconditional model."""
@@ -215,17 +230,14 @@ class Model:
 
     def _continuous(self, images, known, seed, shape):
         """uint8 or float32 images, what _labels made -> float32 images in [0, 1], -log q of the noise in them."""
-        if not isinstance(images, np.ndarray) or images.shape[1:] != shape:
-            seen = getattr(images, "shape", type(images).__name__)
-            raise InputError("images is {}, expected (N, {})".format(seen, ", ".join(map(str, shape))))
+        _refuse_shape("images", images, shape)
         if images.dtype == np.uint8:
             uniform = stream(seed).random_sample(images.shape).astype(np.float32)
             noise, change = self._noise(images.astype(np.float32), uniform, known)
             return (images + np.minimum(noise, np.float32(BELOW_ONE))) / np.float32(256), change
         if images.dtype != np.float32:
             raise InputError("images is {}, expected uint8 or float32".format(images.dtype))
-        if images.size and not (images.min() >= 0 and images.max() <= 1):
-            raise InputError("images range from {} to {}, expected 0 to 1".format(images.min(), images.max()))
+        _refuse_range("images", images, 1)
         return images, 0
 
     def close(self):
@@ -239,6 +251,21 @@ class Model:
 
     def __exit__(self, kind, error, trace):
         self.close()
+
+
+def _image_shape(graph):
+    return next(tensor.shape[1:] for tensor in graph.inputs if tensor.name == "images")
+
+
+def _refuse_shape(name, values, shape):
+    if not isinstance(values, np.ndarray) or values.shape[1:] != shape:
+        seen = getattr(values, "shape", type(values).__name__)
+        raise InputError("{} is {}, expected (N, {})".format(name, seen, ", ".join(map(str, shape))))
+
+
+def _refuse_range(name, values, high):
+    if values.size and not (values.min() >= 0 and values.max() <= high):
+        raise InputError("{} range from {} to {}, expected 0 to {}".format(name, values.min(), values.max(), high))
 
 
 def valid_seed(seed):

@@ -80,7 +80,7 @@ def prepare(args):
         given["data"] = given["data"] or "fashion-mnist"
         return settings.resolve(args.family, given), None
     stored = checkpoint.load(out)
-    known = stored.about["settings"]
+    known = {**settings.DEFAULTS, **stored.about["settings"]}  # a run may be older than some of them
     if known["family"] != args.family:
         raise SettingsError(f"{out} holds a run of '{known['family']}', not of '{args.family}'")
     for name, value in given.items():

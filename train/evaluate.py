@@ -116,9 +116,10 @@ def add_likelihood(report, subject, images, options):
 def add_bits(report, subject, x8, labels, scores, options):
     """Bits/dim from log p (N,), and with more than one draw the importance-weighted bound."""
     size, seed = math.prod(subject.image), options.seed
-    plain = subject.dequantise is unchanged
-    note = "8 - log2 p(x) / D, x = (x8 + u) / 256; " if plain else "8 - log2(p(x) / q(u)) / D, x = (x8 + u) / 256; "
-    note += "one draw of uniform u an image" if plain else "one draw of u an image, from the flow's dequantiser q"
+    if subject.dequantise is unchanged:
+        note = "8 - log2 p(x) / D, x = (x8 + u) / 256; one draw of uniform u an image"
+    else:
+        note = "8 - log2(p(x) / q(u)) / D, x = (x8 + u) / 256; one draw of u an image, from the flow's dequantiser q"
     report.figures["bits_per_dim"] = mean_figure(losses.bits_per_dim(scores, size), "bits/dim", seed, note)
     if options.importance > 1:
         bound = likelihood.importance_log_prob(subject, x8, labels, options.importance, seed)

@@ -27,6 +27,12 @@ def _batches(subject, x8, labels):
         yield part, subject.one_hot(some)
 
 
+def _flow_log_prob(subject, part, y, generator):
+    """log p of uint8 images, or its bound (N,), nats, with the next draw of noise."""
+    noise = torch.rand(part.shape, generator=generator).to(subject.device)
+    return losses.flow_log_prob(subject, part.to(subject.device), y, noise)
+
+
 @torch.no_grad()
 def log_score(subject, x8, labels, seed):
     """uint8 images, labels (N,) -> what training maximises (N,), nats: log p of a flow, -(BCE+KL) of a VAE.
@@ -36,8 +42,7 @@ def log_score(subject, x8, labels, seed):
     generator, found = _generator(seed), []
     for part, y in _batches(subject, x8, labels):
         if subject.log_prob:
-            noise = torch.rand(part.shape, generator=generator).to(subject.device)
-            score = losses.flow_log_prob(subject, part.to(subject.device), y, noise)
+            score = _flow_log_prob(subject, part, y, generator)
         else:
             noise = torch.randn(len(part), subject.latent, generator=generator).to(subject.device)
             score = -losses.bce_kl(subject, part.to(subject.device).float() / 255, y, noise)
@@ -52,8 +57,7 @@ def importance_log_prob(subject, x8, labels, draws, seed):
     for part, y in _batches(subject, x8, labels):
         total = torch.full((len(part),), -math.inf, dtype=torch.float64)
         for _ in range(draws):
-            noise = torch.rand(part.shape, generator=generator).to(subject.device)
-            score = losses.flow_log_prob(subject, part.to(subject.device), y, noise)
+            score = _flow_log_prob(subject, part, y, generator)
             total = torch.logaddexp(total, score.double().cpu())
         found.append(total - math.log(draws))
     return torch.cat(found).numpy()

@@ -7,7 +7,7 @@ import zipfile
 import numpy as np
 import pytest
 from latentjet.runtime import load
-from latentjet.runtime.bundle import Bundle
+from latentjet.runtime.bundle import Bundle, write
 from latentjet.runtime.errors import BundleError, InputError
 from latentjet.runtime.model import Model, noise, to_uint8
 
@@ -327,6 +327,45 @@ def test_bad_images(flow, spoil, expected, sentence):
         assert expected in sentence(InputError, call, images, labels)
 
 
+BAD_NOISE = [
+    (lambda levels, uniform: (levels.tolist(), uniform), "levels is list, expected (N, 1, 8, 8)"),
+    (lambda levels, uniform: (levels[:, :, :4], uniform), "levels is (4, 1, 4, 8), expected (N, 1, 8, 8)"),
+    (lambda levels, uniform: (levels.astype(np.uint8), uniform), "levels is uint8, expected float32"),
+    (lambda levels, uniform: (levels + 1, uniform), "values of levels range from 1.0 to 256.0, expected 0 to 255"),
+    (lambda levels, uniform: (levels / 255, uniform), "levels are not whole numbers, expected 0, 1 to 255"),
+    (lambda levels, uniform: (levels, uniform + 1), "values of uniform range from 1.5 to 1.5, expected 0 to 1"),
+    (lambda levels, uniform: (levels, uniform * np.float32("nan")), "values of uniform range from nan to nan"),
+    (lambda levels, uniform: (levels, uniform[:3]), "levels has 4 rows and uniform 3, expected as many"),
+]
+
+
+@pytest.mark.parametrize(("spoil", "expected"), BAD_NOISE)
+def test_bad_levels_and_noise(flow, spoil, expected, sentence):
+    levels, uniform = LEVELS.astype(np.float32), np.full(LEVELS.shape, 0.5, np.float32)
+    assert expected in sentence(InputError, flow.dequantise, *spoil(levels, uniform), labels=[0, 1, 2, 0])
+
+
+def test_a_bound_is_made_of_log_prob_and_the_noise(flow):
+    labels, levels = [0, 1, 2, 0], LEVELS.astype(np.float32)
+    uniform = np.random.RandomState(3).random_sample(LEVELS.shape).astype(np.float32)
+    u, change = flow.dequantise(levels, uniform, labels)
+    assert u.min() >= 0 and u.max() <= 1 and change.shape == (4,) and abs(change).max() > 0.01
+    expected = flow.log_prob((levels + u) / np.float32(256), labels) + change
+    np.testing.assert_allclose(flow.log_prob(LEVELS, labels, seed=3), expected, rtol=1e-5)
+
+
+def test_a_flow_without_the_graph_takes_uniform_noise(bundles, tmp_path):
+    opened = Bundle.open(bundles / "realnvp.bundle")
+    graphs = {name: entry for name, entry in opened.manifest["graphs"].items() if name != "dequantise"}
+    contents = {name: opened.read(name) for name in opened.manifest["files"] if name != "dequantise.onnx"}
+    write(tmp_path / "plain.bundle", dict(opened.manifest, graphs=graphs), contents)
+    levels, uniform = LEVELS.astype(np.float32), np.full(LEVELS.shape, 0.5, np.float32)
+    with load(tmp_path / "plain.bundle") as plain:
+        u, change = plain.dequantise(levels, uniform, [0] * 4)
+        np.testing.assert_array_equal(u, uniform)
+        assert change.tolist() == [0] * 4
+
+
 def test_bad_labels_and_seeds_of_images(flow, sentence):
     assert "label is 9" in sentence(InputError, flow.encode, LEVELS, [0, 1, 2, 9])
     assert "give labels" in sentence(InputError, flow.log_prob, LEVELS)
@@ -338,6 +377,8 @@ def test_only_flows_have_densities(cvae, vae, sentence):
         for name in ("encode", "log_prob", "bits_per_dim"):
             text = sentence(BundleError, getattr(model, name), LEVELS)
             assert "only flows have one" in text and model.bundle.family in text
+        text = sentence(BundleError, model.dequantise, LEVELS.astype(np.float32), LEVELS / np.float32(256))
+        assert "only flows have one" in text and model.bundle.family in text
 
 
 def test_a_zip_gives_the_same_images(bundles, tmp_path, model):

@@ -71,3 +71,25 @@ class Coupling(nn.Module):
     def inverse(self, still, moved, planes):
         s, t = self.scale_and_shift(still, planes)
         return (moved + t) * torch.exp(s)
+
+
+class Couplings(nn.ModuleList):
+    """Couplings that change b and a in turn; planes: what all their nets see beside the still half."""
+
+    def forward(self, a, b, planes):
+        log_det = 0
+        for index, coupling in enumerate(self):
+            if index % 2 == 0:
+                b, change = coupling(a, b, planes)
+            else:
+                a, change = coupling(b, a, planes)
+            log_det = log_det + change
+        return a, b, log_det
+
+    def inverse(self, a, b, planes):
+        for index, coupling in reversed(list(enumerate(self))):
+            if index % 2 == 0:
+                b = coupling.inverse(a, b, planes)
+            else:
+                a = coupling.inverse(b, a, planes)
+        return a, b

@@ -12,7 +12,7 @@ Only training and measuring need it: samples cost nothing more.
 import torch
 from torch import nn
 
-from .coupling import Coupling, LabelPlanes, Squeeze
+from .coupling import Coupling, Couplings, LabelPlanes, Squeeze
 
 COUPLINGS, PLANES = 4, 4
 SCALE = 1.8  # standard deviation of the logit of uniform noise, about
@@ -41,7 +41,7 @@ class Dequantiser(nn.Module):
         self.squeeze, half = Squeeze(), 2 * image[0]
         self.embed = LabelPlanes(classes, PLANES, (image[1] // 2, image[2] // 2)) if classes else None
         seen = 2 * half + (PLANES if classes else 0)
-        self.couplings = nn.ModuleList(Coupling(half, seen, width, 1, 1.0) for _ in range(COUPLINGS))
+        self.couplings = Couplings(Coupling(half, seen, width, 1, 1.0) for _ in range(COUPLINGS))
 
     def forward(self, levels, noise, y=None):
         """Levels 0, 1 ... 255 and uniform noise, (N, C, H, W), y (N, classes) -> noise u from q, -log q(u) (N,)."""
@@ -50,12 +50,7 @@ class Dequantiser(nn.Module):
         a, b = self.squeeze(torch.logit(noise) / SCALE)
         seen = list(self.squeeze(levels / 127.5 - 0.5))
         seen = torch.cat(seen if self.embed is None else seen + [self.embed(y)], 1)
-        for index, coupling in enumerate(self.couplings):
-            if index % 2 == 0:
-                b, change = coupling(a, b, seen)
-            else:
-                a, change = coupling(b, a, seen)
-            log_det = log_det + change
+        a, b, change = self.couplings(a, b, seen)
         v = SCALE * self.squeeze.inverse(a, b)
         slope = v.abs() + 2 * torch.log1p(torch.exp(-v.abs()))  # -log of the sigmoid's
-        return torch.sigmoid(v), log_det - slope.flatten(1).sum(1)
+        return torch.sigmoid(v), log_det + change - slope.flatten(1).sum(1)

@@ -14,7 +14,7 @@ import math
 import torch
 from torch import nn
 
-from .coupling import Coupling, LabelPlanes, Squeeze
+from .coupling import Coupling, Couplings, LabelPlanes, Squeeze
 from .dequantiser import Dequantiser, unchanged
 from .tone import ToneCurve
 
@@ -26,26 +26,16 @@ class Level(nn.Module):
         super().__init__()
         planes = planes if classes else 0
         self.embed = LabelPlanes(classes, planes, size) if planes else None
-        self.couplings = nn.ModuleList(Coupling(channels, planes, width, depth, bound) for _ in range(couplings))
+        self.couplings = Couplings(Coupling(channels, planes, width, depth, bound) for _ in range(couplings))
+
+    def planes(self, y):
+        return None if self.embed is None else self.embed(y)
 
     def forward(self, a, b, y):
-        planes, log_det = None if self.embed is None else self.embed(y), 0
-        for index, coupling in enumerate(self.couplings):
-            if index % 2 == 0:
-                b, change = coupling(a, b, planes)
-            else:
-                a, change = coupling(b, a, planes)
-            log_det = log_det + change
-        return a, b, log_det
+        return self.couplings(a, b, self.planes(y))
 
     def inverse(self, a, b, y):
-        planes = None if self.embed is None else self.embed(y)
-        for index, coupling in reversed(list(enumerate(self.couplings))):
-            if index % 2 == 0:
-                b = coupling.inverse(a, b, planes)
-            else:
-                a = coupling.inverse(b, a, planes)
-        return a, b
+        return self.couplings.inverse(a, b, self.planes(y))
 
 
 class RealNVP(nn.Module):
