@@ -8,7 +8,7 @@ from pathlib import Path
 from ..runtime import cli
 
 CLOTHES = "fashion-sample"
-FLOW = ("--couplings", "4,2", "--epochs", "12", "--batch", "32")  # smaller than the default: a minute of training
+FLOW = ("--couplings", "4,2", "--epochs", "12", "--batch", "32")  # smaller than the default: two minutes of training
 
 
 def steps(out, quick=False):
