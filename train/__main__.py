@@ -40,6 +40,9 @@ def make_parser():
     parser.add_argument(
         "--optimizer", choices=["adam", "muon"], help="muon: a realnvp's default, for convolutions; adam: the others'"
     )
+    parser.add_argument(
+        "--contrast", type=float, help="of a realnvp: weight of what log p lacks of a 60 nats' gap to a wrong label (0)"
+    )
     parser.add_argument("--seed", type=int)
     parser.add_argument("--ema", type=float, help="decay of the averaged weights (default 0.999)")
     parser.add_argument("--clip", type=float, help="largest gradient norm (default 100, of a realnvp 1)")

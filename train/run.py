@@ -45,7 +45,7 @@ class Run:
         self.family = FAMILIES[settings["family"]]
         self.model = make_model(settings, data).to(device)
         self.average = AveragedModel(self.model, multi_avg_fn=averaging(settings["ema"]))
-        self.objective = processes.parallel(Objective(self.model, self.loss))
+        self.objective = processes.parallel(Objective(self.model, self.training_loss))
         self.optimizers = make_optimizers(settings["optimizer"], self.model, settings["lr"])
         self.precision = choose_precision(settings["precision"], device)
         self.history = []
@@ -67,6 +67,13 @@ class Run:
         """Losses (N,) of images, of the family and in the precision of this run."""
         with self.autocast():
             return self.family.loss(model, x8, y, generator)
+
+    def training_loss(self, model, *batch):
+        """loss, and with --contrast what joins it in training alone."""
+        if not self.settings["contrast"]:
+            return self.loss(model, *batch)
+        with self.autocast():
+            return self.family.loss(model, *batch, contrast=self.settings["contrast"])
 
     def losses(self, loss, data, rows, generator):
         """Losses (N,) of rows of the data; loss: the objective, or the loss with a model of its own."""
@@ -102,7 +109,7 @@ class Run:
 
     def rehearse(self, data, rows, generator):
         """The forward pass of an update again, without its step."""
-        self.losses(partial(self.loss, self.model), data, rows, generator)
+        self.losses(partial(self.training_loss, self.model), data, rows, generator)
 
     @torch.no_grad()
     def validate(self, data):

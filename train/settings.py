@@ -36,7 +36,7 @@ FAMILIES = {
 
 DEFAULTS = {
     "seed": 0, "ema": 0.999, "clip": 100.0, "validation": 0.1, "precision": "auto", "warmup": 50, "fall": 0.4,
-    "optimizer": "adam",
+    "optimizer": "adam", "contrast": 0.0,
 }  # fmt: skip
 MODEL_OPTIONS = {
     "VAE": ("latent", "form", "hidden"),
@@ -63,6 +63,10 @@ def resolve(family, given):
         raise SettingsError(f"--unconditional is for conditional families; {family} is unconditional already")
     if settings["optimizer"] == "muon" and family != "realnvp":
         raise SettingsError(f"--optimizer muon is for a realnvp; {family} takes adam")
+    if settings["contrast"] and family != "realnvp":
+        raise SettingsError(f"--contrast is for a realnvp, whose log p it compares; leave it out for {family}")
+    if settings["contrast"] and settings.get("unconditional"):
+        raise SettingsError("--contrast compares labels, and with --unconditional there are none: leave one out")
     check_ranges(settings)
     return settings
 
@@ -78,6 +82,8 @@ def check_ranges(settings):
     for name, high in (("lr", 1), ("validation", 1), ("ema", 1), ("bound", 10), ("clip", math.inf)):
         if name in settings and not 0 < settings[name] < high:
             raise SettingsError(f"--{name} is {settings[name]}, expected between 0 and {high}")
+    if not 0 <= settings.get("contrast", 0) <= 1:
+        raise SettingsError(f"--contrast is {settings['contrast']}, expected at least 0 and at most 1")
     if not 0 < settings.get("fall", 1) <= 1:
         raise SettingsError(f"--fall is {settings['fall']}, expected above 0 and at most 1")
     if not 0 <= settings["seed"] < 2**32:

@@ -237,7 +237,8 @@ def test_the_name_of_a_card(path, name):
 @pytest.mark.parametrize("name", shipped.names())
 def test_every_bundle_that_ships_has_its_card_in_the_docs(name):
     text, bundle = (ROOT / "docs" / "models" / f"{name}.md").read_text(), Bundle.open(name)
-    later = {} if "optimizer" in bundle.manifest["settings"] else {"fall": 0.4, "optimizer": "adam"}  # options since
+    since = {"fall": 0.4, "optimizer": "adam", "contrast": 0.0}  # what was constant before it became an option
+    later = {name: value for name, value in since.items() if name not in bundle.manifest["settings"]}
     resolved = prepare(make_parser().parse_args(commands(text)[0][2:]))[0]
     assert resolved == {**bundle.manifest["settings"], **later}
     assert f"{bundle.graph('decode').figures['parameters']:,}" in text and bundle.manifest["trained"] in text

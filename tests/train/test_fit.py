@@ -25,6 +25,7 @@ FAMILIES = {
     "realnvp unconditional": {"family": "realnvp", "couplings": [2], "width": [4], "unconditional": True},
     "gan": {"family": "gan", "latent": 3, "hidden": 3},
     "realnvp bf16": {"family": "realnvp", "couplings": [2], "width": [4], "precision": "bf16"},
+    "realnvp contrast": {"family": "realnvp", "couplings": [2], "width": [4], "contrast": 0.5},
 }
 EPOCHS, STEPS = 4, 4  # 58 images to train on, in batches of 16
 
@@ -66,9 +67,9 @@ def at_loss(monkeypatch):
     def change(family, number, function):
         calls, whole = [], settings.FAMILIES[family]
 
-        def loss(model, x8, y, generator):
+        def loss(model, *batch, **options):
             calls.append(None)
-            found = whole.loss(model, x8, y, generator)
+            found = whole.loss(model, *batch, **options)
             return function(found, model) if len(calls) == number else found
 
         def counted(method):

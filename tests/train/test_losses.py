@@ -79,6 +79,55 @@ def test_flow_loss_is_that_of_dequantised_images(width):
     assert not torch.equal(found, losses.flow_loss(flow, x8, y, torch.Generator().manual_seed(5)))
 
 
+def a_flow(classes):
+    """A small flow away from its start, where labels change nothing."""
+    torch.manual_seed(3)
+    flow = RealNVP(image=(1, 8, 8), classes=classes, couplings=(2,), width=(4,), dequantiser=4)
+    with torch.no_grad():
+        for parameter in flow.parameters():
+            parameter.add_(0.3 * torch.randn(parameter.shape))
+    return flow
+
+
+def test_labels_of_other_classes_are_each_as_likely():
+    y = torch.eye(4).repeat(3000, 1)
+    wrong = losses.other_labels(y, torch.rand(len(y), generator=torch.Generator().manual_seed(0)))
+    assert wrong.sum(1).eq(1).all() and (wrong * y).sum() == 0
+    shares = torch.stack([wrong[y[:, label] == 1].mean(0) for label in range(4)])
+    assert (shares - (1 - torch.eye(4)) / 3).abs().max() < 0.03
+    edges = losses.other_labels(torch.eye(2)[:1], torch.tensor([1 - 2.0**-24]))
+    assert edges.tolist() == [[0.0, 1.0]]
+
+
+def test_contrast_adds_what_the_gap_to_a_wrong_label_lacks():
+    """With two classes there is one wrong label: the expected addition is known, the share of images drawn aside."""
+    flow, x8, y = a_flow(2), some_pixels(2000, 1, 8, 8), torch.eye(2).repeat(1000, 1)
+    with torch.no_grad():
+        plain = losses.flow_loss(flow, x8, y, torch.Generator().manual_seed(4))
+        found = losses.flow_loss(flow, x8, y, torch.Generator().manual_seed(4), contrast=0.3)
+        swapped = losses.flow_loss(flow, x8, y.flip(1), torch.Generator().manual_seed(4))
+    gap = (swapped - plain) * flow.latent * math.log(2)
+    lack = torch.relu(losses.MARGIN - gap) / (losses.COMPARED * flow.latent * math.log(2))
+    added = found - plain
+    chosen = added > 0
+    assert abs(chosen.float().mean().item() - losses.COMPARED) < 0.04
+    assert gap.std() > 1 and torch.allclose(added[chosen], 0.3 * lack[chosen], rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize(("classes", "contrast"), [(2, 0.0), (1, 0.5), (0, 0.5)])
+def test_nothing_joins_the_loss_where_there_is_nothing_to_compare(classes, contrast):
+    flow, x8, y = a_flow(classes), some_pixels(8, 1, 8, 8), torch.eye(classes)[:1].repeat(8, 1) if classes else None
+    found = losses.flow_loss(flow, x8, y, torch.Generator().manual_seed(4), contrast)
+    assert torch.equal(found, losses.flow_loss(flow, x8, y, torch.Generator().manual_seed(4)))
+
+
+def test_contrast_never_lowers_a_loss_nor_touches_an_image_that_is_told_apart(monkeypatch):
+    flow, x8, y = a_flow(2), some_pixels(64, 1, 8, 8), torch.eye(2).repeat(32, 1)
+    monkeypatch.setattr(losses, "MARGIN", -math.inf)
+    found = losses.flow_loss(flow, x8, y, torch.Generator().manual_seed(4), 0.5)
+    assert torch.equal(found, losses.flow_loss(flow, x8, y, torch.Generator().manual_seed(4)))
+
+
 @pytest.mark.parametrize("classes", [0, 3])
 def test_bce_and_kl_are_those_of_torch_distributions(classes):
     torch.manual_seed(6)

@@ -16,6 +16,7 @@ CASES = {
     "cvae": {"family": "cvae", "latent": 3, "hidden": 8},
     "cvae conv": {"family": "cvae", "latent": 3, "hidden": 3, "form": "conv"},
     "realnvp": {"family": "realnvp", "couplings": [2, 1], "width": [4, 4]},
+    "realnvp contrast": {"family": "realnvp", "couplings": [2], "width": [4], "contrast": 0.5},
     "gan": {"family": "gan", "latent": 3, "hidden": 3},
 }
 EPOCHS = 3

@@ -1,8 +1,11 @@
 """What a run carries: the average of its weights."""
 
+import math
+
 import pytest
 import torch
-from latentjet.train import run
+from latentjet.train import run, settings
+from latentjet.train.data import Data
 from torch.optim.swa_utils import AveragedModel
 
 
@@ -35,3 +38,18 @@ def test_the_horizon_grows_up_to_the_decay():
         expected = decay * expected + (1 - decay) * value
         assert found[count] == pytest.approx(expected, rel=1e-4, abs=1e-6)
     assert 199 - found[-1] == pytest.approx(9, rel=0.01)  # decay / (1 - decay) behind a ramp
+
+
+def test_contrast_joins_the_loss_in_training_alone():
+    """An untrained flow is the identity whatever the label: its gaps are 0, so all of the margin is lacking."""
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (4000, 1, 8, 8), dtype=torch.uint8, generator=generator)
+    data, found = Data(images, torch.arange(4000) % 3, list("abc"), "toy", "a test"), {}
+    for contrast in (0.0, 0.5):
+        given = {"couplings": [2], "width": [4], "dequantiser": 0, "precision": "fp32", "contrast": contrast}
+        one = run.Run(settings.resolve("realnvp", given), data, torch.device("cpu"))
+        rows, generator = torch.arange(4000), torch.Generator().manual_seed(1)
+        found[contrast] = one.validate(data), one.update(data, rows, generator, 0.0)["train"]
+    assert found[0.0][0] == found[0.5][0]
+    whole = 0.5 * 60 / (64 * math.log(2))  # bits/dim, were every image compared
+    assert found[0.5][1] - found[0.0][1] == pytest.approx(whole, rel=0.1)

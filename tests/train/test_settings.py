@@ -28,7 +28,7 @@ def test_defaults_are_filled_in_and_what_is_given_wins(family):
     resolved = settings.resolve(family, {"lr": 0.5, "batch": None})
     assert resolved["lr"] == 0.5
     assert resolved["family"] == family
-    for name in ("epochs", "batch", "seed", "ema", "clip", "validation", "precision", "warmup", "fall", "optimizer"):
+    for name in (*settings.DEFAULTS, "epochs", "batch"):
         assert resolved[name] is not None
     assert json.loads(json.dumps(resolved)) == resolved
 
@@ -74,6 +74,20 @@ def test_sizes_of_the_model_start_at_one(family, option):
 )  # fmt: skip
 def test_numbers_out_of_range_are_refused(option, value, limit):
     assert refusal("realnvp", **{option: value}) == f"--{option} is {value}, expected between 0 and {limit}"
+
+
+@pytest.mark.parametrize("family", ["vae", "cvae", "gan"])
+def test_contrast_is_for_flows_with_labels(family):
+    assert refusal(family, contrast=0.1) == (
+        f"--contrast is for a realnvp, whose log p it compares; leave it out for {family}"
+    )
+    assert "leave one out" in refusal("realnvp", contrast=0.1, unconditional=True)
+    assert settings.resolve("realnvp", {"contrast": 0.1})["contrast"] == 0.1
+
+
+@pytest.mark.parametrize("contrast", [-0.1, 1.1, float("nan")])
+def test_contrast_in_its_range(contrast):
+    assert refusal("realnvp", contrast=contrast) == f"--contrast is {contrast}, expected at least 0 and at most 1"
 
 
 @pytest.mark.parametrize("fall", [0.0, -0.5, 1.01, float("nan")])
