@@ -71,23 +71,21 @@ def flow_log_prob(flow, x8, y, noise):
 def flow_loss(model, x8, y, generator, contrast=0.0):
     """uint8 images, labels (N, classes) or None -> bits/dim (N,), plus so many times what their gaps lack."""
     noise = draw(torch.rand, tuple(x8.shape), generator).to(x8.device)
-    log_prob = flow_log_prob(model, x8, y, noise)
-    bits = bits_per_dim(log_prob, model.latent)
+    bits = bits_per_dim(flow_log_prob(model, x8, y, noise), model.latent)
     if not contrast or y is None or y.shape[1] < 2:
         return bits
     chosen = draw(torch.rand, (len(x8),), generator).to(x8.device) < COMPARED
     wrong = other_labels(y, draw(torch.rand, (len(x8),), generator).to(x8.device))
-    other = flow_log_prob(model, x8[chosen], wrong[chosen], noise[chosen])
-    lack = torch.relu(MARGIN - (log_prob[chosen] - other)) / (COMPARED * model.latent * math.log(2))
-    return bits.index_add(0, chosen.nonzero().flatten(), contrast * lack)
+    other = bits_per_dim(flow_log_prob(model, x8[chosen], wrong[chosen], noise[chosen]), model.latent)
+    lack = torch.relu(MARGIN / (model.latent * math.log(2)) - (other - bits[chosen]))
+    return bits.index_add(0, chosen.nonzero().flatten(), contrast / COMPARED * lack)
 
 
 def other_labels(y, chance):
     """One-hot labels y (N, classes), chance (N,) in [0, 1) -> one-hot labels of other classes, each as likely."""
     classes = y.shape[1]
-    step = 1 + (chance * (classes - 1)).long()
-    places = (torch.arange(classes, device=y.device) - step[:, None]) % classes
-    return y.gather(1, places)
+    step = 1 + (chance * (classes - 1)).long().clamp(max=classes - 2)  # the product may round up to classes - 1
+    return functional.one_hot((y.argmax(1) + step) % classes, classes).to(y.dtype)
 
 
 def energy_distance(x, y):

@@ -63,17 +63,15 @@ class Run:
     def autocast(self):
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
 
-    def loss(self, model, x8, y, generator):
-        """Losses (N,) of images, of the family and in the precision of this run."""
+    def loss(self, model, x8, y, generator, **options):
+        """Losses (N,) of images, of the family and in the precision of this run; options: of the family's loss."""
         with self.autocast():
-            return self.family.loss(model, x8, y, generator)
+            return self.family.loss(model, x8, y, generator, **options)
 
     def training_loss(self, model, *batch):
         """loss, and with --contrast what joins it in training alone."""
-        if not self.settings["contrast"]:
-            return self.loss(model, *batch)
-        with self.autocast():
-            return self.family.loss(model, *batch, contrast=self.settings["contrast"])
+        contrast = self.settings["contrast"]
+        return self.loss(model, *batch, **({"contrast": contrast} if contrast else {}))
 
     def losses(self, loss, data, rows, generator):
         """Losses (N,) of rows of the data; loss: the objective, or the loss with a model of its own."""

@@ -62,13 +62,19 @@ def test_bits_of_a_density_that_is_constant(factor, bits):
     assert losses.bits_per_dim(log_prob, 12).tolist() == pytest.approx([bits] * 3, abs=1e-12)
 
 
-@pytest.mark.parametrize("width", [0, 4])
-def test_flow_loss_is_that_of_dequantised_images(width):
+def a_flow(classes, dequantiser=4, spread=0.3):
+    """A small flow so far from its start, where labels change nothing."""
     torch.manual_seed(3)
-    flow = RealNVP(image=(1, 8, 8), classes=3, couplings=(2,), width=(4,), dequantiser=width)
+    flow = RealNVP(image=(1, 8, 8), classes=classes, couplings=(2,), width=(4,), dequantiser=dequantiser)
     with torch.no_grad():
         for parameter in flow.parameters():
-            parameter.add_(0.05 * torch.randn(parameter.shape))
+            parameter.add_(spread * torch.randn(parameter.shape))
+    return flow
+
+
+@pytest.mark.parametrize("width", [0, 4])
+def test_flow_loss_is_that_of_dequantised_images(width):
+    flow = a_flow(3, width, 0.05)
     x8, y = some_pixels(6, 1, 8, 8), torch.eye(3).repeat(2, 1)
     found = losses.flow_loss(flow, x8, y, torch.Generator().manual_seed(4))
     noise = torch.rand(x8.shape, generator=torch.Generator().manual_seed(4))
@@ -79,16 +85,6 @@ def test_flow_loss_is_that_of_dequantised_images(width):
     assert not torch.equal(found, losses.flow_loss(flow, x8, y, torch.Generator().manual_seed(5)))
 
 
-def a_flow(classes):
-    """A small flow away from its start, where labels change nothing."""
-    torch.manual_seed(3)
-    flow = RealNVP(image=(1, 8, 8), classes=classes, couplings=(2,), width=(4,), dequantiser=4)
-    with torch.no_grad():
-        for parameter in flow.parameters():
-            parameter.add_(0.3 * torch.randn(parameter.shape))
-    return flow
-
-
 def test_labels_of_other_classes_are_each_as_likely():
     y = torch.eye(4).repeat(3000, 1)
     wrong = losses.other_labels(y, torch.rand(len(y), generator=torch.Generator().manual_seed(0)))
@@ -97,6 +93,14 @@ def test_labels_of_other_classes_are_each_as_likely():
     assert (shares - (1 - torch.eye(4)) / 3).abs().max() < 0.03
     edges = losses.other_labels(torch.eye(2)[:1], torch.tensor([1 - 2.0**-24]))
     assert edges.tolist() == [[0.0, 1.0]]
+
+
+@pytest.mark.parametrize("classes", [2, 3, 10, 100])
+def test_the_least_and_the_largest_chance_give_other_classes(classes):
+    """torch.rand's largest value times 9 is 9 in float32."""
+    y = torch.eye(classes)[[0, 0]]
+    wrong = losses.other_labels(y, torch.tensor([0.0, 1 - 2.0**-24]))
+    assert wrong.argmax(1).tolist() == [1, classes - 1] and wrong.dtype == y.dtype
 
 
 def test_contrast_adds_what_the_gap_to_a_wrong_label_lacks():

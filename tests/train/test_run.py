@@ -1,4 +1,4 @@
-"""What a run carries: the average of its weights."""
+"""What a run carries: the average of its weights, and a loss of its own for training."""
 
 import math
 
