@@ -10,7 +10,7 @@ from ..runtime.bundle import Bundle
 from ..runtime.errors import InputError, LatentjetError, OutputError
 from ..runtime.files import cannot_write, refuse_existing, write_file
 from . import card_texts
-from .recipe import evaluate_command, export_command, train_command, wrapped
+from .recipe import evaluate_command, export_command, train_commands, wrapped
 
 FORMATS = (1,)
 DAMAGE = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
@@ -148,10 +148,10 @@ def recipe(name, bundle, evaluations):
     """Data, versions and the commands that make the bundle and this page again."""
     manifest, run = bundle.manifest, f"runs/{name}"
     data, settings = manifest["data"], manifest["settings"]
-    train, others = train_command(settings, run)
+    train, others = train_commands(settings, run)
     results = [f"{run}{'' if index == 0 else f'-{index + 1}'}.json" for index in range(len(evaluations))]
     commands = [
-        train,
+        *train,
         export_command(manifest, run, f"{run}.zip"),
         *evaluating(manifest, evaluations, run, results),
         ["latentjet", "card", f"{run}.zip", *results, "--out", "docs/models"],

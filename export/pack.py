@@ -83,9 +83,10 @@ def trained(about, history):
     """One line on how good the checkpoint is, as its own history has it."""
     if not history:
         return "not at all: the weights are as they were drawn"
-    last = history[-1]
+    last, start = history[-1], about["settings"].get("start")
+    before = f", from the weights of a run of {start['epochs']} epochs" if start else ""
     return (
-        f"{last['epoch']} epochs on {about['data']['images']} images of {about['data']['name']}; "
+        f"{last['epoch']} epochs on {about['data']['images']} images of {about['data']['name']}{before}; "
         f"{last['validation']:.3f} {about['unit']} on held-out training images"
     )
 

@@ -18,6 +18,20 @@ def option(key, value):
     return [flag, ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)]
 
 
+def train_commands(settings, out):
+    """Resolved settings, folder -> (the commands that train it, each its words; settings that no option sets).
+
+    The last command is the run's own, and the ones before are those of the run that it started from.
+    """
+    if "start" not in settings:
+        words, others = train_command(settings, out)
+        return [words], others
+    before, place = settings["start"], f"{out}-start"
+    earlier, _ = train_commands({**before["settings"], "epochs": before["epochs"]}, place)
+    words, others = train_command({**settings, "start": place}, out)
+    return [*earlier, words], others
+
+
 def train_command(settings, out):
     """Resolved settings, folder -> (words of the command that trains it, settings that no option sets)."""
     known = set(re.findall(r"--[a-z-]+", make_parser().format_help()))

@@ -24,6 +24,7 @@ def make_parser():
     parser.add_argument("family", choices=["vae", "cvae", "realnvp", "gan"], help="vae has no labels, the others do")
     parser.add_argument("--out", required=True, metavar="DIR", help="where to write; must not hold another run")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
+    parser.add_argument("--start", metavar="RUN", help="begin with the weights of another run, its shape and its data")
     parser.add_argument(
         "--data", help="mnist, fashion-mnist (default), fashion-sample, cifar10, or a folder of class folders"
     )
@@ -68,11 +69,14 @@ def make_parser():
     return parser
 
 
-PLACES = ("family", "out", "resume", "data_dir", "no_download", "device", "processes")
+PLACES = ("out", "resume", "start", "data_dir", "no_download", "device", "processes")
 
 
 def prepare(args):
-    """Arguments -> settings and stored checkpoint (None for a new run); refuses a folder that holds something else."""
+    """Arguments -> settings, the checkpoint to resume or None, that to start from or None.
+
+    Raises SettingsError for a folder that holds something else.
+    """
     from . import checkpoint, settings
 
     out = Path(args.out)
@@ -80,8 +84,13 @@ def prepare(args):
     if not args.resume:
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
             raise SettingsError(f"--out {out} exists and is not empty: name another folder, or give --resume to go on")
+        start = checkpoint.load(args.start) if args.start else None
+        if start:
+            given = settings.starting(given, args.start, start)
         given["data"] = given["data"] or "fashion-mnist"
-        return settings.resolve(args.family, given), None
+        return settings.resolve(args.family, given), None, start
+    if args.start:
+        raise SettingsError("--resume goes on with the weights of the run in --out: leave --start out")
     stored = checkpoint.load(out)
     known = {**settings.DEFAULTS, **stored.about["settings"]}  # a run may be older than some of them
     if known["family"] != args.family:
@@ -94,7 +103,7 @@ def prepare(args):
     epochs, done = known["epochs"] if args.epochs is None else args.epochs, len(stored.about["history"])
     if epochs < max(1, done):
         raise SettingsError(f"--epochs is {epochs}, but the run in {out} has {done} already: give more")
-    return {**known, "epochs": epochs}, stored
+    return {**known, "epochs": epochs}, stored, None
 
 
 def load_data(args, settings):
@@ -113,11 +122,11 @@ def run(args):
     from . import fit, processes
     from .device import choose_device
 
-    settings, stored = prepare(args)
+    settings, stored, start = prepare(args)
     device = processes.join(choose_device(args.device))  # waits for all, so that each saw --out as it was
     training, held_out = load_data(args, settings)
     try:
-        done = fit.fit(settings, training, held_out, args.out, device, stored)
+        done = fit.fit(settings, training, held_out, args.out, device, stored, start)
     except OSError as error:
         raise SettingsError(f"{args.out} cannot be written: {error.strerror or error}") from error
     last = f"{done.history[-1]['validation']:.3f} {done.family.unit}" if done.history else "not trained"

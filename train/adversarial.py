@@ -99,6 +99,10 @@ class AdversarialRun(Run):
             **checkpoint.arrays_of_optimizer("opponent", self.opponent),
         }
 
+    def start(self, stored):
+        super().start(stored)
+        checkpoint.load_state(self.discriminator, stored.state("discriminator"), "Discriminator")
+
     def restore(self, stored, data):
         super().restore(stored, data)
         checkpoint.load_state(self.discriminator, stored.state("discriminator"), "Discriminator")

@@ -73,11 +73,12 @@ def advice(run, path):
     )
 
 
-def fit(settings, data, held_out, out, device, stored=None, show=True, pictures_every=1):
+def fit(settings, data, held_out, out, device, stored=None, start=None, show=True, pictures_every=1):
     """Train from settings, or on from a stored checkpoint, to settings["epochs"]; everything is written to out.
 
-    data, held_out: Data to train on and to validate on; show: progress on stderr; pictures_every: so many epochs, and
-    after the last, since drawing can take longer than training. Of several processes only the first writes and shows.
+    data, held_out: Data to train on and to validate on; start: a Checkpoint whose weights it begins
+    with; show: progress on stderr; pictures_every: so many epochs, and after the last, since drawing can take longer
+    than training. Of several processes only the first writes and shows.
     Returns the Run.
     """
     out, first = Path(out), processes.rank() == 0
@@ -85,6 +86,8 @@ def fit(settings, data, held_out, out, device, stored=None, show=True, pictures_
     run = (AdversarialRun if settings["family"] == "gan" else Run)(settings, data, device)
     if stored is not None:
         run.restore(stored, data)
+    elif start is not None:
+        run.start(start)
     if first:
         (out / "results").mkdir(parents=True, exist_ok=True)
     if first and stored is None:

@@ -142,6 +142,15 @@ class Run:
         }
         checkpoint.save(path, about, self.arrays())
 
+    def start(self, stored):
+        """Begin with the averaged weights of another run; raises SettingsError where its images or classes differ."""
+        seen, now = stored.about["model"]["arguments"], self.model.arguments
+        for key, told in (("image", "shape of its images"), ("classes", "number of its classes")):
+            if seen[key] != now[key]:
+                raise SettingsError(f"--start: the {told} is {seen[key]}, and the data have {now[key]}: start anew")
+        for model in (self.model, self.average.module):
+            checkpoint.load_state(model, stored.state("ema"), type(self.model).__name__)
+
     def restore(self, stored, data):
         """Take up a stored run; raises where it is of another model, or was trained on other data."""
         seen, now = stored.about["data"], describe(data)
@@ -166,4 +175,4 @@ def finite(name, value):
 
 def describe(data):
     """What a checkpoint records of the training data."""
-    return {"name": data.name, "source": data.source, "classes": list(data.classes), "images": len(data.labels)}
+    return {"name": data.name, "classes": list(data.classes), "images": len(data.labels)}

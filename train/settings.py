@@ -90,6 +90,28 @@ def check_ranges(settings):
         raise SettingsError(f"--seed is {settings['seed']}, expected between 0 and {2**32 - 1}")
 
 
+def starting(given, path, stored):
+    """Options that were given and a run to start from, its path and Checkpoint -> the options, the run's shape added.
+
+    On the data that the run was trained on, the images that it held out are held out again: those that it has seen
+    would measure nothing. Raises SettingsError for a run of another family, and for an option that is not the run's.
+    """
+    model, before = stored.about["model"], stored.about["settings"]
+    if given["family"] != before["family"]:
+        raise SettingsError(f"--start {path} is a run of '{before['family']}', not of '{given['family']}'")
+    fixed = {name: model["arguments"][name] for name in MODEL_OPTIONS[model["class"]]}
+    fixed["unconditional"] = before.get("unconditional")
+    data = given.get("data") or before["data"]
+    if data == before["data"]:
+        fixed.update({name: before.get(name) for name in ("seed", "validation", "size", "limit")})
+    for name, value in fixed.items():
+        if given.get(name) not in (None, value):
+            seen = f"--{name} is {given[name]}, but the run of --start has {'none' if value is None else value}"
+            raise SettingsError(f"{seen}: leave it out")
+    start = {"settings": before, "epochs": len(stored.about["history"])}
+    return {**given, **fixed, "data": data, "start": start}
+
+
 def make_model(settings, data):
     """Settings and Data -> an untrained model for images and classes like these."""
     family = FAMILIES[settings["family"]]

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 from latentjet.export.card import name_of
-from latentjet.export.recipe import train_command, wrapped
+from latentjet.export.recipe import train_command, train_commands, wrapped
 from latentjet.runtime import shipped
 from latentjet.runtime.bundle import Bundle, write
 from latentjet.runtime.cli import main
+from latentjet.train import checkpoint
 from latentjet.train.__main__ import make_parser, prepare
 from latentjet.train.settings import resolve
 
@@ -142,6 +143,35 @@ def test_any_settings_come_back_from_their_command(settings):
     assert shlex.split(wrapped(words).replace("\\\n", " ")) == words
 
 
+def prepared(words, settings, folder):
+    """Words of the commands that train a run, its settings -> those that the last command gives.
+
+    The runs that it starts from are in the folder, as far as a command looks at them.
+    """
+    before = settings.get("start")
+    if before:
+        arguments = {"image": [1, 28, 28], "classes": 10, **before["settings"]}
+        about = {"settings": before["settings"], "model": {"class": "RealNVP", "arguments": arguments}}
+        place = folder / words[-1][words[-1].index("--start") + 1]
+        place.mkdir(parents=True)
+        about["history"] = [{}] * before["epochs"]
+        checkpoint.save(place / checkpoint.NAME, about, {})
+    return prepare(make_parser().parse_args(words[-1][2:]))[0]
+
+
+SHAPE = {"couplings": [2], "width": [4], "planes": 3, "depth": 1, "bound": 1.0, "dequantiser": 4}
+
+
+def test_a_run_that_was_started_from_another_comes_back_from_both_commands(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    first = settings_of("realnvp", epochs=5, **SHAPE)
+    second = {**first, "epochs": 2, "contrast": 0.1, "start": {"settings": first, "epochs": 4}}
+    words, others = train_commands(second, "runs/x")
+    assert len(words) == 2 and set(others) == {"warmup"} and words[0][-1] == words[1][words[1].index("--start") + 1]
+    assert prepare(make_parser().parse_args(words[0][2:]))[0] == {**first, "epochs": 4}
+    assert prepared(words, second, tmp_path) == second
+
+
 def test_an_encoder_that_the_bundle_has_not_is_measured_on_one_that_has(bundles, tmp_path, card):
     small = recorded(bundles / "cvae.bundle", tmp_path / "small.zip", settings_of("cvae"), ["weights.npz"])
     measured = evaluation(small, tmp_path / "e.json", figures={"bce_kl": FIGURES["bits_per_dim"]})
@@ -235,11 +265,13 @@ def test_the_name_of_a_card(path, name):
 
 
 @pytest.mark.parametrize("name", shipped.names())
-def test_every_bundle_that_ships_has_its_card_in_the_docs(name):
+def test_every_bundle_that_ships_has_its_card_in_the_docs(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     text, bundle = (ROOT / "docs" / "models" / f"{name}.md").read_text(), Bundle.open(name)
     since = {"fall": 0.4, "optimizer": "adam", "contrast": 0.0}  # what was constant before it became an option
-    later = {name: value for name, value in since.items() if name not in bundle.manifest["settings"]}
-    resolved = prepare(make_parser().parse_args(commands(text)[0][2:]))[0]
-    assert resolved == {**bundle.manifest["settings"], **later}
+    settings = bundle.manifest["settings"]
+    words = [words for words in commands(text) if words[:2] == ["latentjet", "train"]]
+    assert len(words) == 1 + ("start" in settings)
+    assert prepared(words, settings, tmp_path) == {**since, **settings}
     assert f"{bundle.graph('decode').figures['parameters']:,}" in text and bundle.manifest["trained"] in text
     assert (ROOT / "docs" / "models" / f"{name}.png").read_bytes() == bundle.read("preview.png")

@@ -330,7 +330,7 @@ def test_the_checkpoint_says_all_that_is_needed(uninterrupted):
     chosen = resolve("cvae")
     assert stored.about["settings"] == chosen
     assert stored.about["data"] == {
-        "name": "toy", "source": "a test", "classes": ["red", "green", "blue"], "images": 58,
+        "name": "toy", "classes": ["red", "green", "blue"], "images": 58,
     }  # fmt: skip
     assert stored.about["model"]["class"] == "VAE" and stored.about["model"]["arguments"]["classes"] == 3
     assert stored.about["unit"] == "BCE+KL per image (nats)"

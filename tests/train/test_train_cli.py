@@ -81,6 +81,74 @@ def test_the_same_command_gives_the_same_weights(finished, tmp_path):
     assert all(np.array_equal(one[name], other[name]) for name in one)
 
 
+def pictures(folder, classes, size, count):
+    """A folder of class folders with so many pictures in all -> itself."""
+    from PIL import Image
+
+    for index in range(count):
+        place = folder / str(index % classes)
+        place.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (size, size), (20 * index % 256, 0, 99)).save(place / f"{index}.png")
+    return folder
+
+
+def trained(about, weights):
+    """What an optimiser moves, of the tensors of a model: not the statistics of batch norm."""
+    return {name: value for name, value in about.state(weights).items() if "running" not in name and "num" not in name}
+
+
+@pytest.mark.parametrize("family", ["vae", "realnvp", "gan"])
+def test_a_run_starts_with_the_averaged_weights_and_the_shape_of_another(family, tmp_path, capsys):
+    first, out = tmp_path / "first", tmp_path / "out"
+    assert main([family, "--out", str(first), *QUICK, *SMALL[family]]) == 0
+    still = ["--lr", "1e-9", "--epochs", "1", "--precision", "fp32", "--device", "cpu"]
+    assert main([family, "--start", str(first), "--out", str(out), *still]) == 0
+    before, after = checkpoint.load(first), checkpoint.load(out)
+    assert before.about["model"] == after.about["model"] and before.about["data"] == after.about["data"]
+    assert after.about["settings"]["start"] == {"settings": before.about["settings"], "epochs": 1}
+    pairs = [("ema", "model"), ("ema", "ema")] + [("discriminator", "discriminator")] * (family == "gan")
+    for seen, now in pairs:
+        found = trained(after, now)
+        for name, value in trained(before, seen).items():
+            assert torch.allclose(found[name], value, rtol=0, atol=1e-6), (now, name)
+    assert not torch.equal(*(next(iter(trained(before, name).values())) for name in ("ema", "model")))
+    assert main([family, "--out", str(out), "--resume", "--epochs", "2"]) == 0
+    capsys.readouterr()
+    assert "leave --start out" in refusal(capsys, family, "--out", out, "--resume", "--start", first)
+
+
+@pytest.mark.parametrize(
+    "arguments, expected",
+    [
+        (["realnvp"], "is a run of 'cvae', not of 'realnvp'"),
+        (["cvae", "--latent", "4"], "--latent is 4, but the run of --start has 3: leave it out"),
+        (["cvae", "--seed", "1"], "--seed is 1, but the run of --start has 0: leave it out"),
+        (["cvae", "--limit", "100"], "--limit is 100, but the run of --start has 200: leave it out"),
+        (["cvae", "--unconditional"], "--unconditional is True, but the run of --start has none: leave it out"),
+        (["cvae", "--data", "{folder}"], "the shape of its images is [1, 28, 28], and the data have [3, 8, 8]"),
+    ],
+)
+def test_a_run_that_cannot_be_started_from(capsys, finished, tmp_path, arguments, expected):
+    folder = pictures(tmp_path / "folder", 2, 8, 4)
+    arguments = [argument.format(folder=folder) for argument in arguments]
+    assert expected in refusal(capsys, *arguments, "--start", finished, "--out", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_run_on_other_images_starts_from_one_of_as_many_classes(tmp_path, capsys):
+    first, out, quick = tmp_path / "first", tmp_path / "out", ["--epochs", "1", "--precision", "fp32"]
+    one, other, third = (pictures(tmp_path / name, 3 - (name == "c"), 8, 20) for name in "abc")
+    assert main(["cvae", "--data", str(one), "--out", str(first), *quick, *SMALL["cvae"]]) == 0
+    chosen = ["--data", str(other), "--seed", "3", "--validation", "0.3"]
+    assert main(["cvae", "--start", str(first), "--out", str(out), *quick, *chosen]) == 0
+    assert checkpoint.load(out).about["data"]["images"] == 14
+    assert checkpoint.load(out).about["settings"]["seed"] == 3
+    capsys.readouterr()
+    chosen[1] = str(third)
+    told = refusal(capsys, "cvae", "--start", first, "--out", tmp_path / "no", *quick, *chosen)
+    assert "the number of its classes is 3, and the data have 2" in told
+
+
 def test_a_folder_of_class_folders_can_be_trained_on(tmp_path):
     from PIL import Image
 
