@@ -117,6 +117,8 @@ def make_model(settings, data):
     family = FAMILIES[settings["family"]]
     conditional = family.conditional and not settings.get("unconditional")
     options = {name: settings[name] for name in MODEL_OPTIONS[family.model.__name__] if name in settings}
+    if settings["contrast"] and len(data.classes) < 2:
+        raise SettingsError(f"--contrast compares labels, and {data.name} has one class: leave it out")
     image = [int(size) for size in data.images.shape[1:]]
     try:
         return family.model(image=image, classes=len(data.classes) if conditional else 0, **options)

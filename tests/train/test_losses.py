@@ -118,13 +118,6 @@ def test_contrast_adds_what_the_gap_to_a_wrong_label_lacks():
     assert gap.std() > 1 and torch.allclose(added[chosen], 0.3 * lack[chosen], rtol=1e-3, atol=1e-3)
 
 
-@pytest.mark.parametrize(("classes", "contrast"), [(2, 0.0), (1, 0.5), (0, 0.5)])
-def test_nothing_joins_the_loss_where_there_is_nothing_to_compare(classes, contrast):
-    flow, x8, y = a_flow(classes), some_pixels(8, 1, 8, 8), torch.eye(classes)[:1].repeat(8, 1) if classes else None
-    found = losses.flow_loss(flow, x8, y, torch.Generator().manual_seed(4), contrast)
-    assert torch.equal(found, losses.flow_loss(flow, x8, y, torch.Generator().manual_seed(4)))
-
-
 def test_contrast_never_lowers_a_loss_nor_touches_an_image_that_is_told_apart(monkeypatch):
     flow, x8, y = a_flow(2), some_pixels(64, 1, 8, 8), torch.eye(2).repeat(32, 1)
     monkeypatch.setattr(losses, "MARGIN", -math.inf)

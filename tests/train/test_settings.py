@@ -85,6 +85,14 @@ def test_contrast_is_for_flows_with_labels(family):
     assert settings.resolve("realnvp", {"contrast": 0.1})["contrast"] == 0.1
 
 
+def test_contrast_needs_two_classes():
+    alone = some_data(1, 8, 8)._replace(classes=["cats"])
+    given = {"couplings": [1], "width": [4]}
+    with pytest.raises(SettingsError, match="--contrast compares labels, and toy has one class: leave it out"):
+        settings.make_model(settings.resolve("realnvp", {**given, "contrast": 0.1}), alone)
+    assert settings.make_model(settings.resolve("realnvp", given), alone).classes == 1
+
+
 @pytest.mark.parametrize("contrast", [-0.1, 1.1, float("nan")])
 def test_contrast_in_its_range(contrast):
     assert refusal("realnvp", contrast=contrast) == f"--contrast is {contrast}, expected at least 0 and at most 1"
