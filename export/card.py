@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import sys
 from pathlib import Path
 
@@ -113,7 +114,8 @@ def half(graph):
     if not graph.precision:
         return "float32 only"
     gate = graph.precision["gate"]
-    seen = f"{100 * gate['within']:.3f} % of pixels within 2 of 255 levels in {gate['samples']:,} samples"
+    within = math.floor(1e5 * gate["within"]) / 1e3  # 100 % is all of them
+    seen = f"{within:.3f} % of pixels within 2 of 255 levels in {gate['samples']:,} samples"
     return f"{'' if graph.precision['file'] else 'refused: '}{seen}, emulated"
 
 
@@ -173,7 +175,7 @@ def evaluating(manifest, evaluations, run, results):
         if evaluation["evaluated"]["kind"] == "checkpoint":
             yield evaluate_command(evaluation, run, result)
         elif encoded:
-            yield ["latentjet", "export", run, whole]
+            yield from [["latentjet", "export", run, whole]] if evaluation is evaluations[0] else []
             yield evaluate_command(evaluation, whole, result)
         else:
             yield evaluate_command(evaluation, f"{run}.zip", result)

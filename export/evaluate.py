@@ -19,6 +19,7 @@ from ..train import curves, data, evaluate, judge
 from ..train.bootstrap import PARTS, REPLICATES
 from ..train.errors import SettingsError, TrainError
 from ..train.features import KID_PART
+from ..train.run import describe
 from ..train.settings import FAMILIES
 from .subject import opened
 
@@ -45,6 +46,12 @@ def load_data(args, about):
             raise SettingsError("--split validation: nothing says what its training held out; take test or train")
         whole = data.first(train, settings.get("limit"))
         train, test = data.hold_out(whole, settings["validation"], settings["seed"])
+        seen, now = about["data"], describe(train)
+        if any(seen[key] != now[key] for key in now):
+            raise SettingsError(
+                f"--split validation: it was trained on {seen['images']} images of {seen['name']}, and these leave "
+                f"{now['images']} of {now['name']}: give the data of its training, or take --split test"
+            )
     images, others = (train, test) if args.split == "train" else (test, train)
     return limited(images, args.limit, args.seed), others
 
@@ -77,7 +84,7 @@ def document(args, found, images, seen_by, report, seconds):
         "judge": {"sha256": seen_by.sha256, "features": judge.FEATURES, **about_judge},
         "options": {
             "seed": args.seed, "temperature": args.temperature, "samples": args.samples or len(images.labels),
-            "importance": args.importance, "binarise": args.binarise,
+            "importance": args.importance, "binarise": args.binarise, "judge": args.judge,
         },
         "notes": NOTES,
         "figures": {name: figure._asdict() for name, figure in report.figures.items()},

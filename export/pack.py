@@ -81,9 +81,10 @@ def export_checkpoint(source, path, target="tx2", overwrite=False, progress=prin
 
 def trained(about, history):
     """One line on how good the checkpoint is, as its own history has it."""
+    start = about["settings"].get("start")
     if not history:
-        return "not at all: the weights are as they were drawn"
-    last, start = history[-1], about["settings"].get("start")
+        return f"no further than {start['epochs']} epochs of another run" if start else "not at all: as it was drawn"
+    last = history[-1]
     before = f", from the weights of a run of {start['epochs']} epochs" if start else ""
     return (
         f"{last['epoch']} epochs on {about['data']['images']} images of {about['data']['name']}{before}; "

@@ -82,6 +82,6 @@ def evaluate_command(evaluation, path, out=None):
     data, options = evaluation["data"], evaluation["options"]
     words = ["latentjet", "evaluate", path, "--data", data_option(evaluation), "--split", data["split"]]
     words += ["--limit", str(data["images"]), *backend(evaluation["evaluated"])]
-    for key in ("samples", "temperature", "seed", "importance", "binarise"):
-        words += option(key, options[key])
+    for key in ("samples", "temperature", "seed", "importance", "binarise", "judge"):
+        words += option(key, options.get(key))
     return [*words, "--out", out] if out else words

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -42,8 +43,9 @@ def make_parser():
         "--optimizer", choices=["adam", "muon"], help="muon: a realnvp's default, for convolutions; adam: the others'"
     )
     parser.add_argument(
-        "--contrast", type=float, help="of a realnvp: weight of what log p lacks of a 60 nats' gap to a wrong label (0)"
-    )
+        "--contrast", type=float, metavar="WEIGHT",
+        help="of a realnvp: how much it costs that a wrong label is less than 60 nats worse (0 to 1; default 0)",
+    )  # fmt: skip
     parser.add_argument("--seed", type=int)
     parser.add_argument("--ema", type=float, help="decay of the averaged weights (default 0.999)")
     parser.add_argument("--clip", type=float, help="largest gradient norm (default 100, of a realnvp 1)")
@@ -53,7 +55,7 @@ def make_parser():
     parser.add_argument(
         "--processes", type=int, default=1, metavar="N", help="share each batch among N (on this machine)"
     )
-    parser.add_argument("--unconditional", action="store_true", default=None, help="a realnvp or gan without labels")
+    parser.add_argument("--unconditional", action="store_true", default=None, help="cvae, realnvp, gan without labels")
     model = parser.add_argument_group("the model")
     model.add_argument("--latent", type=int, help="latent size of a VAE (default 20) or GAN (default 64)")
     model.add_argument("--form", choices=["mlp", "conv"], help="of a VAE (default mlp, 784-400-20)")
@@ -94,12 +96,10 @@ def prepare(args):
     stored = checkpoint.load(out)
     known = {**settings.DEFAULTS, **stored.about["settings"]}  # a run may be older than some of them
     if known["family"] != args.family:
-        raise SettingsError(f"{out} holds a run of '{known['family']}', not of '{args.family}'")
-    for name, value in given.items():
-        if value is not None and name != "epochs" and value != known.get(name):
-            raise SettingsError(
-                f"--{name} is {value}, but the run in {out} has {known.get(name)}: leave it out, or start anew"
-            )
+        has = known["family"]
+        raise SettingsError(f"{out} holds a run of '{has}', not of '{args.family}': give {has}")
+    shown = {**stored.about["model"]["arguments"], **known, "epochs": args.epochs}
+    settings.refuse_others(given, shown, f"the run in {out}", "leave it out, or start anew")
     epochs, done = known["epochs"] if args.epochs is None else args.epochs, len(stored.about["history"])
     if epochs < max(1, done):
         raise SettingsError(f"--epochs is {epochs}, but the run in {out} has {done} already: give more")
@@ -139,11 +139,20 @@ def run(args):
     return 0
 
 
+def resuming(args):
+    """Arguments -> the words of the command that goes on with a run."""
+    words = ["latentjet", "train", args.family, "--out", args.out, "--resume"]
+    words += ["--data-dir", args.data_dir] if args.data_dir else []
+    words += ["--processes", str(args.processes)] if args.processes != 1 else []
+    return [*words, "--no-download"] if args.no_download else words
+
+
 def launch(count, argv):
     """Run this command in so many processes on this machine, as torchrun does -> exit status."""
     if count < 1:
         raise SettingsError(f"--processes is {count}, expected at least 1")
     from torch.distributed import run as torchrun
+    from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // count)))
@@ -152,6 +161,8 @@ def launch(count, argv):
         torchrun.run(torchrun.parse_args(command))
     except ChildFailedError:
         return 1  # it has said why
+    except SignalException as error:
+        return 128 + error.sigval  # the first process has said how to go on
     return 0
 
 
@@ -168,8 +179,9 @@ def main(argv=None):
         return 1
     except KeyboardInterrupt:
         begun = Path(args.out, "checkpoint.npz").is_file()
-        hint = f"; go on with: latentjet train {args.family} --out {args.out} --resume" if begun else ""
-        print(f"\nstopped{hint}", file=sys.stderr)
+        hint = f"; go on with: {shlex.join(resuming(args))}" if begun else ""
+        if os.environ.get("LOCAL_RANK", "0") == "0":
+            print(f"\nstopped{hint}", file=sys.stderr)
         return 130
 
 

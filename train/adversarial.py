@@ -99,8 +99,8 @@ class AdversarialRun(Run):
             **checkpoint.arrays_of_optimizer("opponent", self.opponent),
         }
 
-    def start(self, stored):
-        super().start(stored)
+    def start(self, stored, data):
+        super().start(stored, data)
         checkpoint.load_state(self.discriminator, stored.state("discriminator"), "Discriminator")
 
     def restore(self, stored, data):

@@ -1,6 +1,7 @@
 """The checkpoint: constructor arguments, arrays and resolved settings in one .npz, without pickle.
 
-    json                 uint8, UTF-8 JSON: format, model {class, arguments}, settings, data, history, epoch
+    json                 uint8, UTF-8 JSON: format, model {class, arguments}, settings, data, history,
+                         unit, step, averaged
     model/NAME           the weights as trained
     ema/NAME             their exponential moving average: what is exported
     optimizer/I/NAME     Adam's state of its parameter I

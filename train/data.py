@@ -5,6 +5,7 @@ dataset-fashion-mnist), earlier downloads, torchvision's download, and for Fashi
 A folder that was named is taken or refused, never passed over.
 """
 
+import collections
 import os
 import socket
 import sys
@@ -195,7 +196,18 @@ def _load_folder(folder, split, size):
             f"{root / data.classes[empty[0]]} has no images (of {', '.join(datasets.folder.IMG_EXTENSIONS)}): "
             "every class needs some; add them, or remove the folder"
         )
-    return Data(_one_size(data), torch.tensor(data.targets), list(data.classes), folder.name, str(root))
+    order = _in_turn(data.targets)
+    labels = torch.tensor(data.targets)[order]
+    return Data(_one_size(data)[order], labels, list(data.classes), folder.name, str(root))
+
+
+def _in_turn(targets):
+    """Classes of images -> the order that takes the classes in turn, so that the first N are of all of them."""
+    seen, places = collections.Counter(), []
+    for row, target in enumerate(targets):
+        places.append((seen[target], target, row))
+        seen[target] += 1
+    return [row for *_, row in sorted(places)]
 
 
 def _split_folder(folder, split):

@@ -87,7 +87,7 @@ def fit(settings, data, held_out, out, device, stored=None, start=None, show=Tru
     if stored is not None:
         run.restore(stored, data)
     elif start is not None:
-        run.start(start)
+        run.start(start, data)
     if first:
         (out / "results").mkdir(parents=True, exist_ok=True)
     if first and stored is None:

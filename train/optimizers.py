@@ -13,9 +13,9 @@ class Muon(torch.optim.Optimizer):
     """Muon (Jordan et al., 2024; kellerjordan.github.io/posts/muon) for convolutions' weights (out, in, h, w).
 
     A step goes along the orthogonalised momentum of the weights as a matrix, output channels by all the rest, and is
-    scaled to be as long as Adam's. The steps are those of torch.optim.Muon with adjust_lr_fn="match_rms_adamw", which
-    takes matrices only and orthogonalises in bfloat16: a processor that does not multiply bfloat16 emulates it, which
-    took longer than all the rest of a step. Here it is float32.
+    scaled to be as long as Adam's. The steps are those of torch.optim.Muon with adjust_lr_fn="match_rms_adamw" and
+    no weight decay, which takes matrices only and orthogonalises in bfloat16: a processor that does not multiply
+    bfloat16 emulates it, which took longer than all the rest of a step. Here it is float32.
     """
 
     def __init__(self, weights, lr):

@@ -48,8 +48,12 @@ def join(device):
         if device.index is not None:
             raise SettingsError(f"--device is {device}, but each process takes a GPU of its own: give cuda or auto")
         number = int(os.environ["LOCAL_RANK"])
-        if number >= torch.cuda.device_count():
-            raise SettingsError(f"process {number} of this machine has no GPU: it has {torch.cuda.device_count()}")
+        here, found = int(os.environ["LOCAL_WORLD_SIZE"]), torch.cuda.device_count()
+        if here > found:  # all of them see it, so the first, which speaks for all, too
+            raise SettingsError(
+                f"{here} processes on a machine with {found} GPUs, expected one for each: start at most {found}, "
+                "or give --device cpu"
+            )
         device = torch.device("cuda", number)
         torch.cuda.set_device(device)
     distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")

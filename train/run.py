@@ -142,21 +142,21 @@ class Run:
         }
         checkpoint.save(path, about, self.arrays())
 
-    def start(self, stored):
+    def start(self, stored, data):
         """Begin with the averaged weights of another run; raises SettingsError where its images or classes differ."""
+        if self.settings["data"] == stored.about["settings"]["data"]:
+            refuse_other(data, stored, "give the data of that run")
         seen, now = stored.about["model"]["arguments"], self.model.arguments
         for key, told in (("image", "shape of its images"), ("classes", "number of its classes")):
             if seen[key] != now[key]:
-                raise SettingsError(f"--start: the {told} is {seen[key]}, and the data have {now[key]}: start anew")
+                seen, now = seen[key], now[key]
+                raise SettingsError(f"--start: the {told} is {seen}, and the data have {now}: give other data")
         for model in (self.model, self.average.module):
             checkpoint.load_state(model, stored.state("ema"), type(self.model).__name__)
 
     def restore(self, stored, data):
         """Take up a stored run; raises where it is of another model, or was trained on other data."""
-        seen, now = stored.about["data"], describe(data)
-        for key in ("name", "classes", "images"):
-            if seen[key] != now[key]:
-                raise SettingsError(f"the {key} of the data were {seen[key]} and are {now[key]} now: start anew")
+        refuse_other(data, stored, "start anew")
         name = stored.about["model"]["class"]
         checkpoint.load_state(self.model, stored.state("model"), name)
         checkpoint.load_state(self.average.module, stored.state("ema"), name)
@@ -171,6 +171,14 @@ def finite(name, value):
     if math.isfinite(value):
         return value
     raise NotFiniteError(f"the {name} became {value}")
+
+
+def refuse_other(data, stored, advice):
+    """Raises SettingsError where Data are not those of a stored run."""
+    seen = stored.about["data"]
+    for key, now in describe(data).items():
+        if seen[key] != now:
+            raise SettingsError(f"the {key} of the data were {seen[key]} and are {now} now: {advice}")
 
 
 def describe(data):

@@ -1,6 +1,7 @@
 """What a training run is made of: the families, their defaults, and the settings that a checkpoint records."""
 
 import math
+from pathlib import Path
 from typing import NamedTuple
 
 from . import losses
@@ -90,26 +91,41 @@ def check_ranges(settings):
         raise SettingsError(f"--seed is {settings['seed']}, expected between 0 and {2**32 - 1}")
 
 
+def refuse_others(given, known, whose, advice="leave it out"):
+    """Raises SettingsError for the first option that was given and is not what a run has."""
+    for name, value in given.items():
+        seen = known.get(name)
+        if value is not None and value != seen:
+            told = "none" if seen is None else seen
+            raise SettingsError(f"--{name} is {value}, but {whose} has {told}: {advice}")
+
+
 def starting(given, path, stored):
     """Options that were given and a run to start from, its path and Checkpoint -> the options, the run's shape added.
 
     On the data that the run was trained on, the images that it held out are held out again: those that it has seen
-    would measure nothing. Raises SettingsError for a run of another family, and for an option that is not the run's.
+    would measure nothing. Raises SettingsError for a run of another family or without an epoch, and for an option that
+    is not the run's; CheckpointError.
     """
-    model, before = stored.about["model"], stored.about["settings"]
+    model, before, epochs = stored.model(), stored.about["settings"], len(stored.about["history"])
     if given["family"] != before["family"]:
-        raise SettingsError(f"--start {path} is a run of '{before['family']}', not of '{given['family']}'")
-    fixed = {name: model["arguments"][name] for name in MODEL_OPTIONS[model["class"]]}
+        has = before["family"]
+        raise SettingsError(f"--start {path} is a run of '{has}', not of '{given['family']}': give {has}")
+    if not epochs:
+        raise SettingsError(f"--start {path} has no epoch yet: train it first, with --resume")
+    fixed = {name: model.arguments[name] for name in MODEL_OPTIONS[type(model).__name__]}
     fixed["unconditional"] = before.get("unconditional")
     data = given.get("data") or before["data"]
-    if data == before["data"]:
+    if same_data(data, before["data"]):
+        data = before["data"]
         fixed.update({name: before.get(name) for name in ("seed", "validation", "size", "limit")})
-    for name, value in fixed.items():
-        if given.get(name) not in (None, value):
-            seen = f"--{name} is {given[name]}, but the run of --start has {'none' if value is None else value}"
-            raise SettingsError(f"{seen}: leave it out")
-    start = {"settings": before, "epochs": len(stored.about["history"])}
-    return {**given, **fixed, "data": data, "start": start}
+    refuse_others({name: given.get(name) for name in fixed}, fixed, f"the run in {path}")
+    return {**given, **fixed, "data": data, "start": {"settings": before, "epochs": epochs}}
+
+
+def same_data(one, other):
+    """Whether two values of --data are one name, or lead to one folder."""
+    return one == other or (Path(one).is_dir() and Path(other).is_dir() and Path(one).samefile(other))
 
 
 def make_model(settings, data):

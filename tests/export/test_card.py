@@ -5,9 +5,10 @@ import os
 import re
 import shlex
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from latentjet.export.card import name_of
+from latentjet.export.card import half, name_of
 from latentjet.export.recipe import train_command, train_commands, wrapped
 from latentjet.runtime import shipped
 from latentjet.runtime.bundle import Bundle, write
@@ -45,7 +46,7 @@ def recorded(source, path, settings, without=()):
     """A copy of a bundle that says how it was trained."""
     opened = Bundle.open(source)
     contents = {name: opened.read(name) for name in opened.manifest["files"] if name not in without}
-    data = {"name": "fashion-sample", "source": "a test", "classes": opened.classes, "images": 5400}
+    data = {"name": "fashion-sample", "classes": opened.classes, "images": 5400}
     write(path, {**opened.manifest, "settings": settings, "data": data}, contents)
     return path
 
@@ -172,10 +173,29 @@ def test_a_run_that_was_started_from_another_comes_back_from_both_commands(tmp_p
     assert prepared(words, second, tmp_path) == second
 
 
+def test_a_share_is_rounded_down_so_that_all_means_all():
+    gate = {"within": 0.99999745, "samples": 10000}
+    graph = SimpleNamespace(precision={"gate": gate, "file": "decode.fp16.onnx"})
+    assert half(graph).startswith("99.999 % of pixels")
+    gate["within"] = 1.0
+    assert half(graph).startswith("100.000 % of pixels")
+
+
+def test_a_judge_of_ones_own_is_named_in_the_command(flow, tmp_path, card):
+    seen = json.loads(evaluation(flow, tmp_path / "e.json").read_text())["options"]
+    measured = evaluation(flow, tmp_path / "e.json", options={**seen, "judge": "my eyes.npz"})
+    assert card(flow, measured, "--out", tmp_path)[0] == 0
+    words = commands((tmp_path / "flow.md").read_text())[2]
+    assert words[words.index("--judge") + 1] == "my eyes.npz"
+
+
 def test_an_encoder_that_the_bundle_has_not_is_measured_on_one_that_has(bundles, tmp_path, card):
     small = recorded(bundles / "cvae.bundle", tmp_path / "small.zip", settings_of("cvae"), ["weights.npz"])
     measured = evaluation(small, tmp_path / "e.json", figures={"bce_kl": FIGURES["bits_per_dim"]})
     assert card(small, measured, "--out", tmp_path)[0] == 0
+    again = card(small, measured, measured, "--out", tmp_path, "--overwrite")
+    assert again[0] == 0 and (tmp_path / "small.md").read_text().count("runs/small.bundle\n") == 1
+    assert card(small, measured, "--out", tmp_path, "--overwrite")[0] == 0
     text = (tmp_path / "small.md").read_text()
     lines = [shlex.join(words) for words in commands(text)]
     assert "--without-weights" in lines[1] and lines[2] == "latentjet export runs/small runs/small.bundle"

@@ -7,6 +7,7 @@ import torch
 from latentjet.export import evaluate, export_module
 from latentjet.export.subject import opened
 from latentjet.train import bootstrap, data, judge, make_judge
+from latentjet.train.errors import SettingsError
 
 CLASSES = ["red", "green", "blue"]
 
@@ -109,7 +110,10 @@ def test_the_splits(bundles, eyes, tmp_path, capsys):
     assert "nothing says what its training held out" in text
     args = evaluate.make_parser().parse_args(["x", "--split", "validation"])
     settings = {"data": "random", "validation": 0.25, "seed": 4, "limit": 200}
-    held_out, rest = evaluate.load_data(args, {"settings": settings})
+    seen = {"name": "random", "classes": images("train").classes, "images": 150}
+    held_out, rest = evaluate.load_data(args, {"settings": settings, "data": seen})
+    with pytest.raises(SettingsError, match="was trained on 140 images of random, and these leave 150 of random"):
+        evaluate.load_data(args, {"settings": settings, "data": {**seen, "images": 140}})
     assert len(held_out.labels) == 50 and len(rest.labels) == 150
     whole = images("train")
     part = whole._replace(images=whole.images[:200], labels=whole.labels[:200])

@@ -328,10 +328,21 @@ def test_a_folder_of_class_folders(tmp_path):
         found = data.load(str(tmp_path), split)
         assert found.images.shape == (3, 3, 8, 8) and found.images.dtype == torch.uint8
         assert found.classes == ["bags", "shoes"]
-        assert found.labels.tolist() == [0, 0, 1]
+        assert found.labels.tolist() == [0, 1, 0]
         assert found.images[0, :, 0, 0].tolist() == [9, 9, 9]
-        assert found.images[2, :, 0, 0].tolist() == [255, 0, 7]
+        assert found.images[1, :, 0, 0].tolist() == [255, 0, 7]
         assert found.name == tmp_path.name and found.source == str(tmp_path)
+
+
+def test_the_first_images_of_a_folder_are_of_all_its_classes(tmp_path):
+    for index in range(8):
+        for name, fewest in (("a", 0), ("b", 0), ("c", 6)):
+            if index >= fewest:
+                draw(tmp_path / name / f"{index}.png", colour=10 * index + len(name))
+    found = data.load(str(tmp_path), "train")
+    assert found.labels.tolist() == [0, 1, 2] * 2 + [0, 1] * 6
+    assert found.images[:5, 0, 0, 0].tolist() == [1, 1, 61, 11, 11]
+    assert data.first(found, 3).labels.tolist() == [0, 1, 2]
 
 
 def test_a_folder_with_train_and_test(tmp_path):

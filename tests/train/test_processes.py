@@ -11,6 +11,7 @@ import torch
 from latentjet.train import checkpoint, fit, processes, settings
 from latentjet.train.__main__ import main
 from latentjet.train.data import Data, hold_out
+from latentjet.train.errors import SettingsError
 
 CASES = {
     "cvae": {"family": "cvae", "latent": 3, "hidden": 8},
@@ -141,6 +142,16 @@ def test_the_command_shares_a_run_among_processes_and_one_alone_goes_on(tmp_path
 def test_a_number_of_processes_below_one_is_refused(tmp_path, capsys):
     assert main(["vae", "--out", str(tmp_path / "out"), "--processes", "0"]) == 1
     assert capsys.readouterr().err == "latentjet train: --processes is 0, expected at least 1\n"
+
+
+@pytest.mark.parametrize("number", ["0", "1"])
+def test_more_processes_than_gpus_are_refused_by_all_of_them(number, monkeypatch):
+    for name, value in {"TORCHELASTIC_RUN_ID": "1", "LOCAL_RANK": number, "LOCAL_WORLD_SIZE": "2"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(SettingsError) as caught:
+        processes.join(torch.device("cuda"))
+    assert "2 processes on a machine with 1 GPUs, expected one for each: start at most 1" in str(caught.value)
 
 
 def test_numbers_drawn_for_a_part_are_those_of_its_rows():

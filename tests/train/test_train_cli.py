@@ -120,19 +120,46 @@ def test_a_run_starts_with_the_averaged_weights_and_the_shape_of_another(family,
 @pytest.mark.parametrize(
     "arguments, expected",
     [
-        (["realnvp"], "is a run of 'cvae', not of 'realnvp'"),
-        (["cvae", "--latent", "4"], "--latent is 4, but the run of --start has 3: leave it out"),
-        (["cvae", "--seed", "1"], "--seed is 1, but the run of --start has 0: leave it out"),
-        (["cvae", "--limit", "100"], "--limit is 100, but the run of --start has 200: leave it out"),
-        (["cvae", "--unconditional"], "--unconditional is True, but the run of --start has none: leave it out"),
+        (["realnvp"], "is a run of 'cvae', not of 'realnvp': give cvae"),
+        (["cvae", "--latent", "4"], "--latent is 4, but the run in {finished} has 3: leave it out"),
+        (["cvae", "--seed", "1"], "--seed is 1, but the run in {finished} has 0: leave it out"),
+        (["cvae", "--limit", "100"], "--limit is 100, but the run in {finished} has 200: leave it out"),
+        (["cvae", "--unconditional"], "--unconditional is True, but the run in {finished} has none: leave it out"),
         (["cvae", "--data", "{folder}"], "the shape of its images is [1, 28, 28], and the data have [3, 8, 8]"),
     ],
 )
 def test_a_run_that_cannot_be_started_from(capsys, finished, tmp_path, arguments, expected):
     folder = pictures(tmp_path / "folder", 2, 8, 4)
     arguments = [argument.format(folder=folder) for argument in arguments]
-    assert expected in refusal(capsys, *arguments, "--start", finished, "--out", tmp_path / "out")
+    told = refusal(capsys, *arguments, "--start", finished, "--out", tmp_path / "out")
+    assert expected.format(finished=finished) in told
     assert not (tmp_path / "out").exists()
+
+
+def test_a_start_without_an_epoch_or_from_no_run_is_refused(capsys, finished, tmp_path):
+    stored = checkpoint.load(finished)
+    (tmp_path / "begun").mkdir()
+    checkpoint.save(tmp_path / "begun" / checkpoint.NAME, {**stored.about, "history": []}, stored.arrays)
+    told = refusal(capsys, "cvae", "--start", tmp_path / "begun", "--out", tmp_path / "out")
+    assert f"--start {tmp_path / 'begun'} has no epoch yet: train it first, with --resume" in told
+    judge = settings.Path(data.__file__).parent / "judges" / "mnist.npz"
+    assert "describes no model of this latentjet" in refusal(capsys, "cvae", "--start", judge, "--out", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_data_of_the_run_that_was_started_from_are_known_by_another_path(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    pictures(tmp_path / "set", 3, 8, 20)
+    assert main(["cvae", "--data", "set", "--out", "first", "--epochs", "1", *SMALL["cvae"]]) == 0
+    capsys.readouterr()
+    other = ["cvae", "--start", "first", "--data", str(tmp_path / "set"), "--epochs", "1"]
+    assert "--seed is 1, but the run in first has 0" in refusal(capsys, *other, "--seed", "1", "--out", "second")
+    assert main([*other, "--out", "second"]) == 0
+    capsys.readouterr()
+    pictures(tmp_path / "set", 3, 8, 25)
+    told = refusal(capsys, *other, "--out", "third")
+    assert "the images of the data were 18 and are 23 now: give the data of that run" in told
+    assert not (tmp_path / "third").exists()
 
 
 def test_a_run_on_other_images_starts_from_one_of_as_many_classes(tmp_path, capsys):
@@ -265,7 +292,9 @@ def test_a_full_disk_is_one_sentence(capsys, tmp_path, monkeypatch):
         ("--form", "mlp", "--form is mlp, but the run in {out} has conv"),
         ("--data", "mnist", "--data is mnist, but the run in {out} has fashion-sample"),
         ("--limit", "100", "--limit is 100, but the run in {out} has 200"),
-        ("--size", "8", "--size is 8, but the run in {out} has None"),
+        ("--size", "8", "--size is 8, but the run in {out} has none"),
+        ("--planes", "3", "--planes is 3, but the run in {out} has none"),
+        ("--latent", "20", "--latent is 20, but the run in {out} has 3"),
         ("--epochs", "0", "--epochs is 0, but the run in {out} has 1 already"),
         ("--epochs", "-3", "--epochs is -3, but the run in {out} has 1 already"),
     ],
@@ -283,9 +312,17 @@ def test_resume_takes_settings_that_are_the_same(finished):
     assert contents(finished) == before
 
 
+def test_resume_takes_the_models_own_defaults_by_name(tmp_path):
+    assert main(["vae", "--out", str(tmp_path), *QUICK]) == 0
+    before = contents(tmp_path)
+    assert main(["vae", "--out", str(tmp_path), "--resume", "--form", "mlp", "--hidden", "400", "--latent", "20"]) == 0
+    assert contents(tmp_path) == before
+
+
 def test_a_run_that_is_older_than_a_setting_goes_on(finished, tmp_path):
     stored = checkpoint.load(finished)
-    older = {name: value for name, value in stored.about["settings"].items() if name not in ("fall", "optimizer", "contrast")}
+    since = ("fall", "optimizer", "contrast")
+    older = {name: value for name, value in stored.about["settings"].items() if name not in since}
     checkpoint.save(tmp_path / checkpoint.NAME, {**stored.about, "settings": older}, stored.arrays)
     assert main(["cvae", "--out", str(tmp_path), "--resume", "--epochs", "2", "--device", "cpu"]) == 0
     again = checkpoint.load(tmp_path).about
@@ -295,7 +332,7 @@ def test_a_run_that_is_older_than_a_setting_goes_on(finished, tmp_path):
 def test_resume_of_another_family_is_refused(capsys, finished):
     for family in ("vae", "realnvp", "gan"):
         message = refusal(capsys, family, "--out", finished, "--resume")
-        assert message.endswith(f"{finished} holds a run of 'cvae', not of '{family}'")
+        assert message.endswith(f"{finished} holds a run of 'cvae', not of '{family}': give cvae")
 
 
 def test_resume_of_nothing_is_refused(capsys, tmp_path):
@@ -402,3 +439,23 @@ def test_ctrl_c_is_no_traceback_and_the_run_goes_on(start, tmp_path):
     stored.model()
     assert main(resume.split()[2:]) == 0
     assert len(checkpoint.load(tmp_path / "out").about["history"]) == 6
+
+
+def test_ctrl_c_stops_all_processes_and_says_once_how_to_go_on(tmp_path):
+    command = ["cvae", "--out", str(tmp_path / "out"), *LONG[:-6], "--epochs", "500", *LONG[-4:], "--processes", "2"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
+    process = subprocess.Popen([sys.executable, "-c", CHILD, *command, *SMALL["cvae"]], env=environment, **pipes)
+    try:
+        deadline = time.monotonic() + 120
+        while not (tmp_path / "out" / "results" / "sample_2.png").exists():
+            assert process.poll() is None and time.monotonic() < deadline, "no second epoch"
+            time.sleep(0.01)
+        os.killpg(process.pid, signal.SIGINT)  # what a terminal does
+        status, err = finish(process)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+    assert status == 130 and "Traceback" not in err, err
+    hint = f"stopped; go on with: latentjet train cvae --out {tmp_path / 'out'} --resume --processes 2"
+    assert err.count("stopped") == 1 and hint in err
