@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 from latentjet.export.card import half, name_of
 from latentjet.export.recipe import train_command, train_commands, wrapped
 from latentjet.runtime import shipped
@@ -15,7 +16,7 @@ from latentjet.runtime.bundle import Bundle, write
 from latentjet.runtime.cli import main
 from latentjet.train import checkpoint
 from latentjet.train.__main__ import make_parser, prepare
-from latentjet.train.settings import resolve
+from latentjet.train.settings import make_model, resolve
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 FIGURES = {
@@ -147,16 +148,17 @@ def test_any_settings_come_back_from_their_command(settings):
 def prepared(words, settings, folder):
     """Words of the commands that train a run, its settings -> those that the last command gives.
 
-    The runs that it starts from are in the folder, as far as a command looks at them.
+    The run that it starts from lies in the folder, untrained.
     """
     before = settings.get("start")
     if before:
-        arguments = {"image": [1, 28, 28], "classes": 10, **before["settings"]}
-        about = {"settings": before["settings"], "model": {"class": "RealNVP", "arguments": arguments}}
+        shape = SimpleNamespace(images=torch.zeros(1, 1, 28, 28), classes=range(10))
+        model = make_model({"contrast": 0.0, **before["settings"]}, shape)
+        about = {"settings": before["settings"], "model": {"class": "RealNVP", "arguments": model.arguments}}
         place = folder / words[-1][words[-1].index("--start") + 1]
         place.mkdir(parents=True)
         about["history"] = [{}] * before["epochs"]
-        checkpoint.save(place / checkpoint.NAME, about, {})
+        checkpoint.save(place / checkpoint.NAME, about, checkpoint.arrays_of("ema", model.state_dict()))
     return prepare(make_parser().parse_args(words[-1][2:]))[0]
 
 

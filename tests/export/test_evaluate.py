@@ -78,7 +78,8 @@ def test_what_is_written_and_printed(bundles, eyes, tmp_path, capsys):
     printed = capsys.readouterr().out
     assert found["judge"]["sha256"] == judge.load(eyes).sha256 and found["judge"]["sha256"] in printed
     assert found["data"] == {"name": "random", "split": "test", "images": 150, "classes": CLASSES}
-    assert found["options"] == {"seed": 0, "temperature": 1.0, "samples": 150, "importance": 1, "binarise": "threshold"}
+    chosen = {"seed": 0, "temperature": 1.0, "samples": 150, "importance": 1, "binarise": "threshold"}
+    assert found["options"] == {**chosen, "judge": str(eyes)}
     for name, figure in found["figures"].items():
         assert list(figure) == ["value", "low", "high", "count", "unit", "note"]
         assert name.split("/")[0] in printed
