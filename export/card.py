@@ -169,13 +169,15 @@ def recipe(name, bundle, evaluations):
 def evaluating(manifest, evaluations, run, results):
     """The commands of the evaluations: of the checkpoint or the bundle, as it was; where the bundle has no weights but
     an encoder was measured, of one that has them."""
-    whole = f"{run}.bundle"
+    whole, exported = f"{run}.bundle", False
     for evaluation, result in zip(evaluations, results, strict=True):
         encoded = "bce_kl" in evaluation["figures"] and "weights.npz" not in manifest["files"]
         if evaluation["evaluated"]["kind"] == "checkpoint":
             yield evaluate_command(evaluation, run, result)
         elif encoded:
-            yield from [["latentjet", "export", run, whole]] if evaluation is evaluations[0] else []
+            if not exported:
+                yield ["latentjet", "export", run, whole]
+            exported = True
             yield evaluate_command(evaluation, whole, result)
         else:
             yield evaluate_command(evaluation, f"{run}.zip", result)

@@ -23,12 +23,12 @@ def train_commands(settings, out):
 
     The last command is the run's own, and the ones before are those of the run that it started from.
     """
-    if "start" not in settings:
-        words, others = train_command(settings, out)
-        return [words], others
-    before, place = settings["start"], f"{out}-start"
-    earlier, _ = train_commands({**before["settings"], "epochs": before["epochs"]}, place)
-    words, others = train_command({**settings, "start": place}, out)
+    earlier = []
+    if "start" in settings:
+        before, place = settings["start"], f"{out}-start"
+        earlier, _ = train_commands({**before["settings"], "epochs": before["epochs"]}, place)
+        settings = {**settings, "start": place}
+    words, others = train_command(settings, out)
     return [*earlier, words], others
 
 

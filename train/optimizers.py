@@ -26,8 +26,9 @@ class Muon(torch.optim.Optimizer):
         for group in self.param_groups:
             for weight in group["params"]:
                 gradient, state = weight.grad.flatten(1), self.state[weight]
-                mean = state.setdefault("momentum_buffer", torch.zeros_like(gradient))
-                mean.lerp_(gradient, 1 - MOMENTUM)
+                if not state:
+                    state["momentum_buffer"] = torch.zeros_like(gradient)
+                mean = state["momentum_buffer"].lerp_(gradient, 1 - MOMENTUM)
                 update = orthogonalised(gradient.lerp(mean, MOMENTUM))
                 weight.sub_(update.view_as(weight), alpha=0.2 * math.sqrt(max(update.shape)) * group["lr"])
 

@@ -149,8 +149,8 @@ class Run:
         seen, now = stored.about["model"]["arguments"], self.model.arguments
         for key, told in (("image", "shape of its images"), ("classes", "number of its classes")):
             if seen[key] != now[key]:
-                seen, now = seen[key], now[key]
-                raise SettingsError(f"--start: the {told} is {seen}, and the data have {now}: give other data")
+                differ = f"the {told} is {seen[key]}, and the data have {now[key]}"
+                raise SettingsError(f"--start: {differ}: give other data")
         for model in (self.model, self.average.module):
             checkpoint.load_state(model, stored.state("ema"), type(self.model).__name__)
 

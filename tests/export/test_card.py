@@ -197,6 +197,10 @@ def test_an_encoder_that_the_bundle_has_not_is_measured_on_one_that_has(bundles,
     assert card(small, measured, "--out", tmp_path)[0] == 0
     again = card(small, measured, measured, "--out", tmp_path, "--overwrite")
     assert again[0] == 0 and (tmp_path / "small.md").read_text().count("runs/small.bundle\n") == 1
+    about = {**json.loads(measured.read_text())["evaluated"], "kind": "checkpoint", "ran": "eager PyTorch on cpu"}
+    first = evaluation(small, tmp_path / "f.json", figures={"bce_kl": FIGURES["bits_per_dim"]}, evaluated=about)
+    assert card(small, first, measured, "--out", tmp_path, "--overwrite")[0] == 0
+    assert (tmp_path / "small.md").read_text().count("latentjet export runs/small runs/small.bundle\n") == 1
     assert card(small, measured, "--out", tmp_path, "--overwrite")[0] == 0
     text = (tmp_path / "small.md").read_text()
     lines = [shlex.join(words) for words in commands(text)]
