@@ -11,7 +11,7 @@ TENSORRT ?= 8.5.3.1
 PY36 := $(shell for p in python3.6 $$(ls -d $$(pyenv root 2>/dev/null)/versions/3.6*/bin/python3.6 $$HOME/.pyenv/versions/3.6*/bin/python3.6 /opt/*/bin/python3.6 2>/dev/null); do $$p -c 'import venv' >/dev/null 2>&1 && echo $$p && break; done)
 SOURCES := setup.py README.md $(shell find train export runtime benchmarks -type f -not -path '*/__pycache__/*')
 PIP := -m pip --disable-pip-version-check
-DEVICE_CODE := runtime benchmarks examples train/models tests/gpu setup.py
+DEVICE_CODE := runtime benchmarks examples export/importer train/models tests/gpu setup.py
 
 .PHONY: demo test wheels peers scale lint clean browser
 .DELETE_ON_ERROR:

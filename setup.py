@@ -59,6 +59,8 @@ setup(
         "latentjet.train.models",
         "latentjet.train.study",
         "latentjet.export",
+        "latentjet.export.forms",
+        "latentjet.export.importer",
         "latentjet.runtime",
         "latentjet.benchmarks",
         "latentjet.benchmarks.report",
@@ -69,7 +71,7 @@ setup(
     package_data={
         "latentjet.train": ["sample/*", "judges/*"],
         "latentjet.train.study": ["*.toml"],
-        "latentjet.export": ["*.json"],
+        "latentjet.export.importer": ["*.json"],
         "latentjet.runtime": ["pretrained/*.zip"],
         "latentjet.benchmarks.report": ["page.css", "page.html", "page.md"],
         "latentjet.benchmarks.estimate": ["*.json"],

@@ -1,4 +1,4 @@
-"""Exact rewrites of an ONNX graph from the exporter's opset to the target's.
+"""Exact rewrites of an ONNX graph from the exporter's opset to the target's, and into forms that its parser reads.
 
 An operator whose definition is the same in both opsets (onnx's own schemas say so) passes. One whose definition
 was only widened, to more types or by attributes with the old meaning as default, is in WIDENED and passes where it
@@ -10,6 +10,8 @@ import onnx
 from onnx import defs, helper, numpy_helper
 
 from ..runtime.errors import ExportError
+from .constants import compute_constants
+from .forms import suited
 from .remedies import attributes, described, remedy
 
 IR_VERSION = 7  # what the ONNX Runtime and the parsers of JetPack 4.6 read
@@ -32,17 +34,19 @@ def lower(model, opset):
     """
     lowered = onnx.ModelProto()
     lowered.CopyFrom(model)
+    compute_constants(lowered)
     graph = Lowering(lowered, opset)
     graph.name_batch()
     graph.settle_shapes()
     graph.rewrite()
+    graph.suit()
     graph.prune()
     graph.finish()
     return lowered
 
 
 class Lowering:
-    """A graph under rewriting: its nodes, its constants by name, its inferred shapes by name."""
+    """A graph under rewriting: its nodes; constants, inferred shapes and types (numbers of ONNX's) by name."""
 
     def __init__(self, model, opset):
         self.model, self.graph, self.opset = model, model.graph, opset
@@ -59,7 +63,7 @@ class Lowering:
             del value.metadata_props[:]
             value.doc_string = ""
         del self.graph.value_info[:]
-        self.shapes = infer_shapes(self.model)
+        self.shapes, self.types = infer_shapes(self.model), infer_types(self.model)
 
     def settle_shapes(self):
         """A Reshape or Expand whose shape is computed from the batch gets a constant shape, where that is exact.
@@ -93,10 +97,18 @@ class Lowering:
 
     def rewrite(self):
         """Every node in its form at the target's opset."""
+        self.replace(self.rewritten)
+
+    def suit(self):
+        """Every node in a form that TensorRT 8's parser reads, where there is one (forms.py)."""
+        self.replace(lambda node: suited(self, node))
+
+    def replace(self, rewrite):
+        """Each node by the nodes that a function gives for it; they inherit the note on where it came from."""
         nodes = []
         for node in self.graph.node:
-            for new in self.rewritten(node):
-                if new is not node:
+            for new in rewrite(node):
+                if new is not node and not new.metadata_props:
                     new.metadata_props.extend(node.metadata_props)
                 nodes.append(new)
         del self.graph.node[:]
@@ -174,6 +186,15 @@ def infer_shapes(model):
                 for item in dimensions
             )
     return shapes
+
+
+def infer_types(model):
+    """ModelProto -> {value name: ONNX's number of its type}."""
+    inferred = onnx.shape_inference.infer_shapes(model).graph
+    types = {item.name: item.data_type for item in inferred.initializer}
+    for value in list(inferred.input) + list(inferred.output) + list(inferred.value_info):
+        types[value.name] = value.type.tensor_type.elem_type
+    return types
 
 
 def without_new_attributes(node, new, opset):
@@ -276,12 +297,6 @@ def cast_like(graph, node):
     return [helper.make_node("Cast", [node.input[0]], list(node.output), node.name, to=kind)]
 
 
-def reciprocal(graph, node):
-    """Reciprocal as 1 / x: the same IEEE division, and an operator that TensorRT 8.2's table has."""
-    one = graph.constant(np.array(1, np.float32), node.output[0] + "_one")
-    return [helper.make_node("Div", [one, node.input[0]], list(node.output), node.name)]
-
-
 def reshape(graph, node):
     """allowzero (14) says what a 0 in the shape means: without a 0 it says nothing."""
     shape = graph.constants.get(node.input[1])
@@ -317,7 +332,6 @@ REWRITES.update(
     CastLike=cast_like,
     LayerNormalization=layer_normalization,
     Pad=pad_all_axes,
-    Reciprocal=reciprocal,
     Reshape=reshape,
     Shape=shape,
     Split=split_sizes,

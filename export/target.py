@@ -1,48 +1,52 @@
 """What a target can run, and what to do about a node that it cannot.
 
-The table of operators beside this file is read off onnx-tensorrt release/8.2-GA (docs/operators.md and the asserts
-of builtin_op_importers.cpp, https://github.com/onnx/onnx-tensorrt/tree/release/8.2-GA); what TensorRT 8.0 lacks in
-addition is from release/8.0's table. TensorRT casts INT64 to INT32 by itself; it has no DOUBLE.
+What the parser of TensorRT 8.2 says of a node is in importer/ (its contract, and rules that agree with its verdicts).
+STRICTER is where this project asks for more than that parser does, and why.
 """
 
-import functools
-import json
-from pathlib import Path
 from typing import NamedTuple
 
-import onnx
-
 from ..runtime.errors import ExportError
-from .remedies import attributes, described, remedy
-
-TABLE = Path(__file__).parent / "tensorrt-8.2-operators.json"
+from .importer import DEPENDS, VERSIONS, findings_of
+from .importer.facts import Facts
+from .importer.finding import refused
+from .importer.judge import graph_findings, node_findings
+from .remedies import described, remedy
 
 
 class Target(NamedTuple):
-    """What is exported for: name, ONNX opset, TensorRT version, operators missing from an older one still in use."""
+    """What is exported for: name, ONNX opset, TensorRT version, an older one that is still in use."""
 
     name: str
     opset: int
     tensorrt: str
     older: str
-    missing_in_older: frozenset
 
 
-MISSING_IN_8_0 = ("Einsum", "GatherND", "IsNaN", "Round", "ScatterElements", "ScatterND", "Sign")
-TARGETS = {"tx2": Target("tx2", 13, "8.2", "8.0", frozenset(MISSING_IN_8_0))}
+TARGETS = {"tx2": Target("tx2", 13, *VERSIONS)}
 
-CONSTANT_INPUTS = {
-    "Clip": (1, 2), "Conv": (1, 2), "ConvTranspose": (1, 2), "CumSum": (1,), "Expand": (1,),
-    "InstanceNormalization": (1, 2), "Pad": (1, 2), "Reshape": (1,), "Resize": (1, 2, 3), "Slice": (1, 2, 3, 4),
-    "Split": (1,), "Squeeze": (1,), "TopK": (1,), "Tile": (1,), "Unsqueeze": (1,),
-}  # fmt: skip
-TYPE_NAMES = {"FLOAT": "FP32", "FLOAT16": "FP16", "INT32": "INT32", "INT64": "INT32", "BOOL": "BOOL", "INT8": "INT8"}
+FREE_BATCH = "sizes of a graph with a free batch are not worked out while it runs"
+SUBGRAPH = "a bundle holds no subgraphs: what they contain cannot be checked without onnx"
+NO_INT8 = "a TX2 has no arithmetic in INT8"
+NO_SEED = "noise drawn inside the graph cannot be repeated"
 
-
-@functools.lru_cache(1)
-def operator_table():
-    """{operator: {supported, types, notes}} of TensorRT 8.2."""
-    return json.loads(TABLE.read_text())
+# what TensorRT 8.2 reads and this project refuses: {operator: why}, and the rules of `stricter`
+STRICTER = {
+    "Shape": FREE_BATCH,
+    "Size": FREE_BATCH,
+    "If": SUBGRAPH,
+    "Loop": SUBGRAPH,
+    "Scan": SUBGRAPH,
+    "QuantizeLinear": NO_INT8,
+    "DequantizeLinear": NO_INT8,
+    "RandomUniform": NO_SEED,
+    "RandomUniformLike": NO_SEED,
+    "NonMaxSuppression": "its plugin is experimental and pads its output to a fixed size",
+}
+STRICTER_TYPES = {
+    "DOUBLE": ("TensorRT computes DOUBLE in float32, which is another function", "cast with .float()"),
+    "INT8": (NO_INT8, "cast with .float()"),
+}
 
 
 def find_target(name):
@@ -53,46 +57,59 @@ def find_target(name):
 
 
 def lint(model, target):
-    """ModelProto, Target -> notes for the user (what the older TensorRT lacks).
+    """ModelProto, Target -> notes for the user: values for which a node is wrong, and what the older TensorRT refuses.
 
     Raises ExportError with each node that the target cannot run, the reason, and the remedy.
     """
-    constants = {item.name for item in model.graph.initializer}
-    constants |= {node.output[0] for node in model.graph.node if node.op_type == "Constant"}
-    types = value_types(model)
-    problems = [text for node in model.graph.node for text in problems_of(node, constants, types, target)]
+    findings = everything(model, target.tensorrt)
+    problems = [sentence(node, item) for node, item in findings if item.level != DEPENDS]
     if problems:
         shown = "\n  ".join(problems[:8]) + (f"\n  and {len(problems) - 8} more" if len(problems) > 8 else "")
         raise ExportError(f"TensorRT {target.tensorrt} on the {target.name} cannot run this graph:\n  {shown}")
-    older = sorted({node.op_type for node in model.graph.node} & target.missing_in_older)
-    return [f"TensorRT {target.older} lacks {', '.join(older)}: JetPack 4.6.1 or later is needed"] if older else []
+    notes = [sentence(node, item) for node, item in findings]
+    return notes + older_notes(model, target)
 
 
-def problems_of(node, constants, types, target):
-    """Sentences on what keeps the target from running a node: what, why, what to do."""
-    entry = operator_table().get(node.op_type)
-    if entry is None or not entry["supported"] or node.op_type in ("Shape", "If", "Loop", "Scan"):
-        return [f"{described(node)}: no such operator there for a graph with a free batch; {remedy(node.op_type)}"]
-    found = []
-    for index in CONSTANT_INPUTS.get(node.op_type, ()):
-        if index < len(node.input) and node.input[index] and node.input[index] not in constants:
-            text = f"{described(node)}: its input {index} is computed at run time and must be a constant"
-            found.append(f"{text}; {remedy(node.op_type)}")
-    data = node.input[1 if node.op_type == "Where" else 0] if node.input else ""
-    kind = types.get(data)
-    if kind and TYPE_NAMES.get(kind, kind) not in entry["types"]:
-        found.append(f"{described(node)}: its data is {kind}, it takes {', '.join(entry['types'])}; cast with .float()")
-    if node.op_type == "Resize" and attributes(node).get("mode") == b"cubic":
-        found.append(f"{described(node)}: mode 'cubic' is not there; use nearest or bilinear")
-    if node.op_type == "MaxPool" and len(node.output) > 1:
-        found.append(f"{described(node)}: indices of the maxima are not there; leave return_indices out")
+def everything(model, version):
+    """[(node or None, Finding)]: what the parser says, and where this project is stricter."""
+    facts = Facts(model, version)
+    found = [(None, item) for item in graph_findings(facts)]
+    for proto, node in facts.nodes():
+        found += [(proto, item) for item in node_findings(node) or stricter(node)]
     return found
 
 
-def value_types(model):
-    """ModelProto -> {value name: ONNX type name}."""
-    graph = onnx.shape_inference.infer_shapes(model).graph
-    kinds = {item.name: item.data_type for item in graph.initializer}
-    for value in list(graph.input) + list(graph.output) + list(graph.value_info):
-        kinds[value.name] = value.type.tensor_type.elem_type
-    return {name: onnx.TensorProto.DataType.Name(kind) for name, kind in kinds.items()}
+def stricter(node):
+    """Findings about a node that TensorRT reads and this project refuses."""
+    found = []
+    if node.operator in STRICTER:
+        found.append(refused(STRICTER[node.operator]))
+    for kind in sorted({value.stated for value in node.inputs + node.results if value} & set(STRICTER_TYPES)):
+        why, what = STRICTER_TYPES[kind]
+        found.append(refused(f"its data is {kind}: {why}", what))
+    if node.operator == "Cast" and node.get("to") == 9:
+        found.append(refused("no conversion of integers to BOOL is documented", "compare instead: x != 0"))
+    if node.operator == "Resize" and node.array(3) is not None and not node.inputs[0].is_fixed:
+        found.append(refused("sizes as numbers fix the batch", "give a scale, or write the batch as 1 in the scales"))
+    return found
+
+
+def sentence(node, finding):
+    """A finding for the user: which node, what TensorRT does with it, what to write instead."""
+    if node is None:
+        return f"{finding.reason}; {finding.remedy}" if finding.remedy else finding.reason
+    return f"{described(node)}: {finding.reason}; {finding.remedy or remedy(node.op_type)}"
+
+
+def older_notes(model, target):
+    """A sentence on what the older TensorRT refuses or reads wrongly, in a list; empty if it reads all of it."""
+    lacking = [
+        (node, item) for node, item in findings_of(model, target.older) if item.level != DEPENDS and node is not None
+    ]
+    if not lacking:
+        return []
+    parts = dict.fromkeys(f"{node.op_type} ({item.reason})" for node, item in lacking)
+    return [
+        f"TensorRT {target.older} (JetPack 4.6.0) cannot run this graph: {'; '.join(parts)}. "
+        "JetPack 4.6.1 or later is needed"
+    ]

@@ -38,7 +38,7 @@ def test_data_files_and_licences_are_in_the_wheel(wheel):
     assert sum(name.startswith("latentjet/train/sample/") and name.endswith("ubyte.gz") for name in names) == 4
     assert "latentjet/train/sample/README.md" in names
     assert {f"latentjet/train/judges/{name}" for name in ("README.md", "mnist.npz", "fashion-mnist.npz")} <= set(names)
-    assert "latentjet/export/tensorrt-8.2-operators.json" in names
+    assert "latentjet/export/importer/contract.json" in names
     assert any(name.endswith("LICENSE") for name in names)
 
 
