@@ -5,7 +5,7 @@ import os
 import sys
 
 from . import bundle as bundles
-from . import files, sample, shipped
+from . import files, old_products, sample, shipped
 from .bundle import Bundle
 from .check import check
 from .engine import BACKENDS
@@ -43,6 +43,9 @@ def run_show(args):
     bundle = Bundle.open(args.bundle)
     try:
         print(describe(bundle))
+        outdated = old_products.note(bundle)
+        if outdated:
+            print("\n  " + outdated)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BundleError("{}: bundle.json lacks or garbles {}: export it again".format(bundle.path, error))
     return 0
@@ -122,6 +125,7 @@ def run_check(args):
     bundle.verify()
     backend, found = check(bundle, args.backend, threads=args.threads)
     print("{} on backend '{}': {} files as exported".format(args.bundle, backend, len(bundle.manifest["files"])))
+    outdated = old_products.note(bundle)
     print(
         "  {:<10} {:<9} {:>5} {:>13} {:>11} {:>10}".format(
             "graph", "output", "rows", "largest diff", "mean diff", "allowed"
@@ -139,6 +143,8 @@ def run_check(args):
                 "ok" if item.passed else "FAILED",
             )
         )
+    if outdated:
+        print("  note: " + outdated)
     failed = [item for item in found if not item.passed]
     if failed:
         names = ", ".join("'{}'".format(item.graph) for item in failed)

@@ -19,15 +19,11 @@ import weakref
 
 import numpy as np
 import onnxruntime
+from latentjet.runtime import onnx_file
 
-from . import onnx_names
+from . import parser
 
 VERSIONS = ("8.0.1", "8.2.1", "8.4.1.5", "8.5.3.1", "8.6.0", "10.0.0", "10.13", "11.1", "rtx-1.7.1")
-KNOWN_OPERATORS = set(
-    "Abs Add BatchNormalization Cast Clip Concat Constant ConstantOfShape Conv ConvTranspose Div Erf Exp Expand Flatten "
-    "Gather Gemm Identity LeakyRelu Less Log MatMul Max Min Mul Neg Pad Pow ReduceMean ReduceSum Relu Reshape Shape Sigmoid "
-    "Slice Softplus Softmax Split Sqrt Squeeze Sub Sum Tanh Transpose Unsqueeze Where".split()
-)
 MAGIC = b"ftrt"
 NO_DRIVER = (
     "Unable to determine GPU memory usage",
@@ -397,19 +393,16 @@ class OnnxParser:
     def parse(self, model, path=None):
         content, network = bytes(memoryview(model)), self.state.network.state
         try:
-            graph = onnx_names.read(content)
+            graph = onnx_file.read(content)
         except (ValueError, KeyError, UnicodeDecodeError):
             text = "Assertion failed: model->ParseFromCodedStream(&codedInput): Failed to parse the ONNX model."
             return self._failed(-1, text)
-        for number, node in enumerate(graph.nodes):
-            if node.kind in self.double.unsupported or node.kind not in KNOWN_OPERATORS:
-                error(self.state.logger, "getPluginCreator could not find plugin: {} version: 1".format(node.kind))
-                return self._failed(
-                    number,
-                    "In node {} (importFallbackPluginImporter): UNSUPPORTED_NODE: Assertion failed: creator && "
-                    '"Plugin not found, are the plugin name, version, and namespace correct?"; No importer registered '
-                    "for op: {}".format(number, node.kind),
-                )
+        refused = parser.refusal(self.double, graph, content)
+        if refused:
+            number, lines, text = refused
+            for line in lines:
+                error(self.state.logger, line)
+            return self._failed(number, text)
         network.content = content
         types_ = {}
         network.inputs = [self._tensor(name, kind, shape) for name, kind, shape in graph.inputs]
@@ -446,10 +439,10 @@ def _failed(self, node, text):
 
 
 def _tensor(self, name, kind, shape):
-    data, names = self.double.module.DataType, {onnx_names.FLOAT: "FLOAT", onnx_names.HALF: "HALF"}
-    names[onnx_names.BOOL] = "BOOL"
+    data, names = self.double.module.DataType, {onnx_file.FLOAT: "FLOAT", onnx_file.HALF: "HALF"}
+    names[onnx_file.BOOL] = "BOOL"
     wide = "INT64" if hasattr(data, "INT64") else "INT32"
-    dtype = getattr(data, names.get(kind, wide if kind == onnx_names.INT64 else "INT32"))
+    dtype = getattr(data, names.get(kind, wide if kind == onnx_file.INT64 else "INT32"))
     return self.double.new("ITensor", name=name, dtype=dtype, shape=shape)
 
 

@@ -6,8 +6,9 @@ import threading
 
 import numpy as np
 import pytest
-from doubles import onnx_names, pycuda_double, tensorrt_double
+from doubles import pycuda_double, tensorrt_double
 from doubles.tensorrt_double import VERSIONS
+from latentjet.runtime import onnx_file
 from latentjet.runtime.bundle import Bundle
 from latentjet.runtime.engine import open_engine
 
@@ -125,15 +126,15 @@ def test_a_logger_must_be_made_by_its_constructor(board):
 
 def test_onnx_files_are_read_from_their_bytes(bundles):
     content = (bundles / "realnvp.bundle" / "decode.onnx").read_bytes()
-    graph = onnx_names.read(content)
+    graph = onnx_file.read(content)
     assert [item[0] for item in graph.inputs] == ["z", "labels"] and graph.inputs[0][1:] == (1, (-1, 64))
     assert graph.outputs == [("images", 1, (-1, 1, 8, 8))]
     assert {"Gemm", "Conv", "Exp", "Split"} <= {node.kind for node in graph.nodes}
-    half = onnx_names.read((bundles / "realnvp.bundle" / "decode.fp16.onnx").read_bytes())
-    assert {node.type for node in half.nodes if node.kind == "Conv"} == {onnx_names.HALF}
-    assert onnx_names.read(b"").nodes == onnx_names.read(b"hello world").nodes == []
+    half = onnx_file.read((bundles / "realnvp.bundle" / "decode.fp16.onnx").read_bytes())
+    assert {node.type for node in half.nodes if node.kind == "Conv"} == {onnx_file.HALF}
+    assert onnx_file.read(b"").nodes == onnx_file.read(b"hello world").nodes == []
     with pytest.raises(ValueError):
-        onnx_names.read(content[:-100])
+        onnx_file.read(content[:-100])
 
 
 @pytest.fixture

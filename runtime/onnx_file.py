@@ -1,24 +1,31 @@
-"""What a parser needs to know of an ONNX file, read from the bytes of its protobuf, without the package onnx."""
+"""The nodes, inputs and outputs of an ONNX file, read from the bytes of its protobuf: a board has no package onnx."""
 
+import struct
 from typing import NamedTuple
 
 FLOAT, INT32, INT64, BOOL, HALF = 1, 6, 7, 9, 10
 
 
 class Node(NamedTuple):
+    """A node: name, operator, names of its inputs and outputs, the element type of its outputs as far as it can be
+    told, and its attributes that are one number, by name."""
+
     name: str
     kind: str
     inputs: tuple
     outputs: tuple
-    type: int  # of its outputs, as far as it can be told
+    type: int
+    numbers: dict
 
 
 class Graph(NamedTuple):
-    """Nodes; inputs and outputs as [(name, element type, shape with -1 for what is free)]."""
+    """Nodes; inputs and outputs as [(name, element type, shape with -1 for what is free)]; shapes of the initializers
+    by name."""
 
     nodes: list
     inputs: list
     outputs: list
+    weights: dict
 
 
 def fields(data):
@@ -54,10 +61,11 @@ def _varint(data, place):
 def read(content):
     """ONNX bytes -> Graph. Text and empty files have no fields that a model has: no nodes, no error."""
     if content[:1] != b"\x08":
-        return Graph([], [], [])
+        return Graph([], [], [], {})
     graph = dict(fields(content)).get(7, b"")
     parts = list(fields(graph))
-    known = {name: kind for name, kind in (_constant(value) for number, value in parts if number == 5)}
+    constants = [_constant(value) for number, value in parts if number == 5]
+    known = {name: kind for name, kind, _ in constants}
     inputs = [_value_info(value) for number, value in parts if number == 11]
     outputs = [_value_info(value) for number, value in parts if number == 12]
     known.update((name, kind) for name, kind, _ in inputs)
@@ -66,7 +74,8 @@ def read(content):
         if number == 1:
             nodes.append(_node(value, known))
             known.update((name, nodes[-1].type) for name in nodes[-1].outputs)
-    return Graph(nodes, [item for item in inputs if item[2] is not None], outputs)
+    weights = {name: dims for name, _, dims in constants}
+    return Graph(nodes, [item for item in inputs if item[2] is not None and item[0] not in weights], outputs, weights)
 
 
 def _text(value):
@@ -74,8 +83,21 @@ def _text(value):
 
 
 def _constant(data):
-    found = dict(fields(data))
-    return _text(found.get(8, b"")), found.get(2, 0)
+    parts = list(fields(data))
+    found = dict(parts)
+    return _text(found.get(8, b"")), found.get(2, 0), tuple(_sizes(value for number, value in parts if number == 1))
+
+
+def _sizes(values):
+    """Sizes that stand each in a field of its own, or packed into one."""
+    for value in values:
+        place = 0
+        if isinstance(value, int):
+            yield value
+            continue
+        while place < len(value):
+            size, place = _varint(value, place)
+            yield size
 
 
 def _value_info(data):
@@ -104,4 +126,13 @@ def _node(data, known):
         type_ = BOOL
     else:
         type_ = known.get(inputs[1 if kind == "Where" else 0], FLOAT) if inputs else FLOAT
-    return Node(name, kind, inputs, outputs, type_)
+    return Node(name, kind, inputs, outputs, type_, dict(_numbers(attributes)))
+
+
+def _numbers(attributes):
+    """Attributes that are one float or one integer, as (name, number)."""
+    for item in attributes:
+        if isinstance(item.get(2), bytes) and len(item[2]) == 4:
+            yield _text(item[1]), struct.unpack("<f", item[2])[0]
+        elif isinstance(item.get(3), int):
+            yield _text(item[1]), item[3] - (1 << 64) if item[3] >> 63 else item[3]
