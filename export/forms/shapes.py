@@ -59,8 +59,12 @@ def pad(graph, node):
 
 
 def slices(graph, node):
-    """Axes that are left out before steps are written."""
-    rank = rank_of(graph, node.input[0])
-    if len(node.input) < 4 or node.input[3] or rank is None:
+    """Axes that are left out are written: as many as there are starts."""
+    starts = graph.shapes.get(node.input[1])
+    if (len(node.input) > 3 and node.input[3]) or not starts or not isinstance(starts[0], int):
         return
-    node.input[3] = graph.constant(np.arange(rank, dtype=np.int64), node.output[0] + "_axes")
+    axes = graph.constant(np.arange(starts[0], dtype=np.int64), node.output[0] + "_axes")
+    if len(node.input) > 3:
+        node.input[3] = axes
+    else:
+        node.input.append(axes)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .facts import FLOATS, constant_of
+from .facts import FLOATS, constant_of, type_name
 from .finding import changed, depends, layer_refuses, refused, rule
 
 SAME_TYPE = ("Add", "Sub", "Mul", "Div", "Max", "Min", "Sum", "Mean", "Equal", "Greater", "Less", "GreaterOrEqual",
@@ -87,6 +87,8 @@ def where(node):
 @rule("Clip")
 def clip(node):
     kind, bounds = node.inputs[0].type, node.inputs[1:]
+    if len(bounds) == 1 and bounds[0] is None:
+        yield refused("a lower bound with an empty name crashes the parser", "leave it out")
     by_layers = any(value is None or not value.is_weights for value in bounds)
     if node.version == "8.0":
         if kind == "INT32":
@@ -101,16 +103,14 @@ def clip(node):
         yield changed("HALF bounds are read as if they were FLOAT", IN_LAYERS)
 
 
-UNKNOWN_TARGETS = {2: "UINT8", 4: "UINT16", 5: "INT16", 8: "STRING", 12: "UINT32", 13: "UINT64", 14: "COMPLEX64",
-                   15: "COMPLEX128", 16: "BFLOAT16"}  # fmt: skip
+KNOWN_TARGETS = (1, 3, 6, 7, 9, 10, 11)  # FLOAT, INT8, INT32, INT64, BOOL, FLOAT16, DOUBLE
 
 
 @rule("Cast")
 def cast(node):
     target, source = node.get("to"), node.inputs[0].type
-    if target in UNKNOWN_TARGETS or target is None or target > 16:
-        name = UNKNOWN_TARGETS.get(target, str(target))
-        yield refused(f"it has no type {name}", "cast to float32 or int32")
+    if target not in KNOWN_TARGETS:
+        yield refused("it has no type {}".format(type_name(target) or target), "cast to float32 or int32")
     elif target == 9 and source in FLOATS:
         yield layer_refuses("no conversion of FLOAT to BOOL is documented", "compare instead: x != 0")
     elif (target == 3 and source != "INT8") or (target not in (3, 9) and source == "INT8"):

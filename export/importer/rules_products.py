@@ -109,7 +109,8 @@ def broadcasts(operands, node):
         if value is not None and value.rank == len(operand):
             for letter, size in zip(operand, value.shape):
                 sizes.setdefault(letter, set()).add(size)
-    return any(1 in found and len(found) > 1 for found in sizes.values())
+    fixed = [{size for size in found if is_size(size)} for found in sizes.values()]
+    return any(1 in found and len(found) > 1 for found in fixed)
 
 
 @rule("Conv", "ConvTranspose")

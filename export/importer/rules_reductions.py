@@ -53,8 +53,8 @@ def top_k(node):
         yield depends("sorted is ignored: always sorted, which ONNX allows")
     if count is not None and count.size != 1:
         yield refused("K must hold one number", "write it as an initializer")
-    elif count is not None and int(count.reshape(-1)[0]) > 1024:
-        yield layer_refuses("K may be at most 1024", "take fewer")
+    elif count is not None and not 1 <= int(count.reshape(-1)[0]) <= 1024:
+        yield layer_refuses("K may be 1 to 1024", "take fewer")
     if data.rank is not None and axis < data.rank - 4:
         yield layer_refuses(LAST_FOUR, "move the axis to the end")
 

@@ -55,10 +55,15 @@ def transpose(node):
 @rule("Dropout")
 def dropout(node):
     training = node.array(2)
+    if node.has_empty(2):
+        yield refused("a training mode with an empty name does not count as left out", "leave it out")
     if training is not None and np.any(training):
         yield refused("training mode is not taken", "export in evaluation mode")
-    if len([name for name in node.outputs if name]) > 1 and node.inputs[0].is_input:
-        yield changed(RENAMED, "leave the mask out")
+    if len([name for name in node.outputs if name]) > 1:
+        if node.inputs[0].is_weights:
+            yield refused("the mask of a constant crashes the parser", "leave the mask out")
+        elif node.inputs[0].is_input:
+            yield changed(RENAMED, "leave the mask out")
 
 
 @rule("Squeeze")
@@ -87,6 +92,9 @@ def split(node):
         if sizes is not None and not sizes.size:
             yield refused("an empty list of sizes crashes the parser", COMPUTED_SIZES)
         return
+    if node.has_empty(1):
+        yield refused("an empty name for the sizes crashes the parser", COMPUTED_SIZES)
+        return
     parts = len(node.outputs)
     if "split" in node.attributes or axis is None or not axis < data.rank or not is_size(data.shape[axis]):
         return
@@ -99,8 +107,12 @@ def split(node):
 
 @rule("Slice")
 def slices(node):
-    if node.has_empty(3):
-        yield refused("an empty name for axes crashes the parser", "write the axes out")
+    if node.has_empty(3) or node.has_empty(4):
+        yield refused("an empty name for axes or steps crashes the parser", "write the axes out")
+    starts = node.input(1)
+    if len(node.inputs) == 3 and node.opset >= 10 and starts is not None and starts.shape and node.rank() is not None:
+        if starts.shape[0] != node.rank():
+            yield refused("without axes it wants a start for every axis of the data", "write the axes out")
     if any(node.array(index) is not None and not node.array(index).size for index in range(1, 4)):
         yield changed("an empty list of starts, ends or axes slices nothing", "write them as initializers")
 
@@ -128,6 +140,13 @@ def gather_nd(node):
     indices = node.input(1)
     if indices is not None and indices.shape and not is_size(indices.shape[-1]):
         yield refused("the last axis of the indices must be fixed", COMPUTED_SIZES)
+
+
+@rule("Scatter", "ScatterElements")
+def scatter_elements(node):
+    ranks = {value.rank for value in node.inputs if value is not None and value.rank is not None}
+    if len(ranks) > 1:
+        yield refused("data, indices and updates must have as many axes", "reshape them")
 
 
 @rule("ScatterElements", "ScatterND")
@@ -183,6 +202,8 @@ def fill_value(node):
         yield refused("its value must be one number", "leave the value out for 0")
     elif pads is not None and not np.any(pads):
         return
+    elif value.type == "BOOL" and np.any(value.array):
+        yield layer_refuses("a value beside BOOL data is of another type", "pad integers and compare")
     elif value.type == "INT32" and np.any(value.array):
         yield changed("an integer value is read as the bits of a float and becomes 0", "pad a float and cast")
     elif value.type == "FLOAT16":
@@ -217,12 +238,17 @@ def resize(node):
         yield refused(f"coordinates '{transform}' are not there", "use half_pixel or align_corners")
     elif transform == "tf_half_pixel_for_nn" and node.get("nearest_mode", "round_prefer_floor") != "round_prefer_floor":
         yield refused("tf_half_pixel_for_nn goes with round_prefer_floor only")
+    if node.has_empty(3):
+        yield refused("an empty name for the sizes crashes the parser", "leave it out")
     if node.input(3) is None:
         yield from scaled(node, data, mode)
 
 
 def scaled(node, data, mode):
-    scales = node.array(1 if node.operator == "Upsample" or node.opset < 11 else 2)
+    place = 1 if node.operator == "Upsample" or node.opset < 11 else 2
+    scales = node.array(place)
+    if place == 1 and scales is None and node.input(1) is not None:
+        yield refused("its scales are computed at run time and must be a constant", "write them as numbers")
     if scales is None or data.rank is None:
         return
     if scales.size != data.rank:

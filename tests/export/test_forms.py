@@ -108,6 +108,7 @@ CASES = {
                                      exact=True),
     "Slice without axes": Case("Slice", {"x": (FLOAT, [4, 6])}, ["x", "s", "e", "", "d"],
                                {"s": integers(0, 1), "e": integers(4, 6), "d": integers(1, 2)}, exact=True),
+    "Slice of the first axes": Case("Slice", x(4, 6), ["x", "s", "e"], {"s": integers(0, 1), "e": integers(9, 4)}, exact=True),
     "ConvTranspose1d, output_padding": with_weights("ConvTranspose", (4, 9), (4, 8, 3), floats(8), strides=[2], pads=[1, 1],
                                                     output_padding=[1]),
     "ConvTranspose1d, output_padding 0": with_weights("ConvTranspose", (4, 9), (4, 8, 3), floats(8), strides=[2],
