@@ -7,9 +7,10 @@ import sys
 def make_parser():
     parser = argparse.ArgumentParser(
         prog="latentjet export",
-        description="A checkpoint -> a bundle of ONNX graphs that the target can run, verified.",
+        description="A checkpoint, or a bundle with weights -> a bundle of graphs that the target can run, verified.",
     )
-    parser.add_argument("checkpoint", metavar="CHECKPOINT", help="what `latentjet train --out` wrote")
+    what = "what `latentjet train --out` wrote, or a bundle (with its weights) to export again"
+    parser.add_argument("checkpoint", metavar="CHECKPOINT", help=what)
     parser.add_argument("bundle", metavar="BUNDLE", help="a folder to make, or a .zip")
     parser.add_argument("--target", default="tx2", help="what to export for (default tx2)")
     parser.add_argument("--without-weights", action="store_true", help="leave out what only the eager baseline reads")

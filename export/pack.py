@@ -19,7 +19,6 @@ from ..runtime.errors import CheckError, ExportError
 from ..runtime.files import refuse_existing
 from ..runtime.model import Model
 from ..runtime.version import VERSION
-from ..train import checkpoint as checkpoints
 from ..train.models import RealNVP
 from . import precision
 from .compact import compact
@@ -27,6 +26,7 @@ from .figures import figures
 from .fold import fold
 from .graphs import GraphSpec, Method, graphs_of, reference_inputs
 from .lower import without_traces
+from .source import opened
 from .target import find_target, lint
 from .to_onnx import to_onnx
 
@@ -42,16 +42,17 @@ class Packed(NamedTuple):
 
 
 def export_checkpoint(source, path, target="tx2", overwrite=False, progress=print, with_weights=True, compacted=False):
-    """Checkpoint (file or folder) -> bundle at path (folder or .zip), verified -> the opened Bundle.
+    """Checkpoint (file or folder), or bundle with weights -> bundle at path (folder or .zip), verified and opened.
 
     target: a name from target.TARGETS; progress: called with a line for each step; with_weights: keep weights.npz,
     which the eager baseline reads; compacted: store once what several files hold (compact.py).
-    Raises CheckpointError, ExportError (a node the target cannot run), OutputError (path exists, cannot be written).
+    Raises CheckpointError, BundleError, ExportError (a node the target cannot run, no weights), OutputError (path
+    exists, cannot be written).
     """
     refuse_existing(path, overwrite)
     target = find_target(target)
-    stored = checkpoints.load(source)
-    model = stored.model()
+    source = opened(source)
+    model = source.model
     folded, inputs = fold(model), reference_inputs(model)
     packed = {}
     for spec in graphs_of(model):
@@ -59,17 +60,11 @@ def export_checkpoint(source, path, target="tx2", overwrite=False, progress=prin
         progress(f"graph '{spec.name}': tracing, lowering to opset {target.opset}, looking up each operator")
         chosen = {name: inputs[name] for name in names}
         packed[spec.name] = pack(Method(model, spec.method), Method(folded, spec.method), chosen, spec, target)
-    about, history = stored.about, stored.about["history"]
     manifest = {
-        "family": about["settings"]["family"],
-        "model": about["model"],
+        **source.about,
         "image": list(model.image),
         "pixels": "dequantised" if hasattr(model, "log_prob") else "rounded",
         "latent": model.latent,
-        "classes": about["data"]["classes"] if model.classes else [],
-        "data": about["data"],
-        "trained": trained(about, history),
-        "settings": about["settings"],
         "target": f"{target.name}: ONNX opset {target.opset}, TensorRT {target.tensorrt}",
     }
     progress(f"half precision: ranges, then {precision.SAMPLES:,} samples against float32")
@@ -77,19 +72,6 @@ def export_checkpoint(source, path, target="tx2", overwrite=False, progress=prin
     add_half(packed, functools.partial(precision.calibration, model.latent, model.classes), bound)
     weights = {name: tensor.numpy() for name, tensor in model.state_dict().items()} if with_weights else None
     return write(path, manifest, packed, weights, overwrite, progress, compacted)
-
-
-def trained(about, history):
-    """One line on how good the checkpoint is, as its own history has it."""
-    start = about["settings"].get("start")
-    if not history:
-        return f"no further than {start['epochs']} epochs of another run" if start else "not at all: as it was drawn"
-    last = history[-1]
-    before = f", from the weights of a run of {start['epochs']} epochs" if start else ""
-    return (
-        f"{last['epoch']} epochs on {about['data']['images']} images of {about['data']['name']}{before}; "
-        f"{last['validation']:.3f} {about['unit']} on held-out training images"
-    )
 
 
 def pack(eager, folded, inputs, spec, target):

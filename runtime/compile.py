@@ -7,7 +7,7 @@ import threading
 import time
 from typing import NamedTuple
 
-from . import files
+from . import files, old_products
 from .errors import PlanError
 from .trt import Log, explained
 
@@ -75,12 +75,14 @@ def parse(api, builder, wanted, log):
     parser = api.trt.OnnxParser(network, log.make(api.trt))
     if not parser.parse(wanted.content):
         said = [
-            "node {}: {}".format(item.node(), item.desc()) for item in map(parser.get_error, range(parser.num_errors))
+            "node {}: {}".format(item.node(), " ".join(item.desc().split()))
+            for item in map(parser.get_error, range(parser.num_errors))
         ]
         raise PlanError(
-            "TensorRT {} cannot read graph '{}': {}; export it again for this target".format(
-                api.version, wanted.graph, " | ".join(said[:3]) or "; ".join(log.errors()[:3]) or "it gave no reason"
-            )
+            "TensorRT {} cannot read graph '{}': {}; {}".format(
+                api.version, wanted.graph, " | ".join(said[:3]) or "; ".join(log.errors()[:3]) or "it gave no reason",
+                old_products.remedy(wanted.content),
+            )  # fmt: skip
         )
     if not network.num_layers or not network.num_outputs:
         raise PlanError(

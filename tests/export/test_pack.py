@@ -8,7 +8,7 @@ import onnx
 import pytest
 import torch
 from latentjet.export import export_module, pack
-from latentjet.export.pack import export_checkpoint, trained
+from latentjet.export.pack import export_checkpoint
 from latentjet.runtime import load
 from latentjet.runtime.bundle import Bundle
 from latentjet.runtime.check import check
@@ -256,13 +256,3 @@ def test_what_is_no_module_or_has_no_such_method(tmp_path):
     for thing, method in ((lambda z: z, "forward"), (nn.Linear(8, 8), "decode")):
         with pytest.raises(ExportError, match=f"no torch.nn.Module with a method '{method}'"):
             export_module(thing, {"z": torch.randn(4, 8)}, tmp_path / "b", method=method)
-
-
-def test_a_run_without_an_epoch_says_where_its_weights_are_from():
-    assert trained({"settings": {}}, []) == "not at all: as it was drawn"
-    assert trained({"settings": {"start": {"epochs": 24}}}, []) == "no further than 24 epochs of another run"
-    about = {"settings": {"start": {"epochs": 24}}, "data": {"images": 90, "name": "mnist"}, "unit": "bits/dim"}
-    assert trained(about, [{"epoch": 2, "validation": 1.07}]) == (
-        "2 epochs on 90 images of mnist, from the weights of a run of 24 epochs; "
-        "1.070 bits/dim on held-out training images"
-    )
