@@ -17,6 +17,7 @@ ALLOWED = {
 }
 BESIDE = {  # files of benchmarks that also import other parts, and what of them
     "benchmarks/eager.py": ("latentjet.train.models",),
+    "benchmarks/estimate/readable.py": ("latentjet.export.importer",),
     "benchmarks/exported.py": ("latentjet.export",),
     "benchmarks/peers/works.py": ("latentjet.train.models",),
     "benchmarks/peers/__main__.py": ("latentjet.train.errors",),

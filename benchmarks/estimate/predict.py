@@ -10,6 +10,7 @@ from ...runtime.errors import InputError
 from . import graph as graphs
 from .cost import Calibration, costs, fixed_s, run_s, with_ends, work_of
 from .fusion import fuse
+from .readable import unreadable
 from .targets import Device, find
 
 PRECISIONS = ("fp16", "fp32")
@@ -76,32 +77,42 @@ def estimate(source, target="tx2", mode=None, precision="fp16", batch=None, grap
     if batch is not None and (isinstance(batch, bool) or not isinstance(batch, int) or batch < 1):
         raise InputError("batch is {!r}, expected a whole number from 1".format(batch))
     device = find(target, mode)
-    read, float32, notes = open_source(source, graph, batch)
+    read, float32, notes = open_source(source, graph, batch, device.tensorrt)
     if float32 is None and precision == "fp16":
         precision = "fp32"
         notes.append("the exporter's gate refused half precision for this graph: predicted in float32")
     return predict(read, device, precision, float32 or (), notes)
 
 
-def open_source(source, graph, batch):
-    """-> (Graph, names of nodes that stay in float32 or None where half precision was refused, notes)."""
+def open_source(source, graph, batch, tensorrt=None):
+    """-> (Graph, names of nodes that stay in float32 or None where half precision was refused, notes).
+
+    tensorrt: version of the board's parser, whose objections are notes.
+    """
+
+    def objections(content, name):
+        return unreadable(content, name, tensorrt) if tensorrt else []
+
     if isinstance(source, graphs.Graph):
         return source, (), []
     if isinstance(source, bytes):
-        return graphs.read(source, batch), (), []
+        return graphs.read(source, batch), (), objections(source, "the graph")
     if not isinstance(source, Bundle):
         source = str(source)
         if graphs.is_onnx(source):
-            return graphs.read(source, batch, os.path.basename(source)), (), []
+            name = os.path.basename(source)
+            return graphs.read(source, batch, name), (), objections(source, name)
         source = Bundle.open(source)
     described = source.graph(graph)
-    read = graphs.read(source.read(described.file), batch, "{} '{}'".format(source.path, graph))
+    content, name = source.read(described.file), "{} '{}'".format(source.path, graph)
+    read, notes = graphs.read(content, batch, name), objections(content, name)
     if described.precision is None:
-        return read, (), []
+        return read, (), notes
     if not described.precision["file"]:
-        return read, None, []
+        return read, None, notes
     kept = described.precision["keep_float32"]
-    notes = ["{} nodes stay in float32, as the exporter decided".format(len(kept))] if kept else []
+    if kept:
+        notes.append("{} nodes stay in float32, as the exporter decided".format(len(kept)))
     return read, tuple(kept), notes
 
 

@@ -12,7 +12,8 @@ HALF_RATE_OF_CALIBRATION = 2  # the TX2's: half multiply-accumulates a core and 
 
 class Device(NamedTuple):
     """A board in a power mode. target, mode: as typed; name; cores; half_rate: peak of half precision over float32's;
-    gpu_hz, cpu_hz; memory_bytes_per_s: nominal; calibrated: were published latencies of this board fitted?"""
+    gpu_hz, cpu_hz; memory_bytes_per_s: nominal; calibrated: were published latencies of this board fitted?
+    tensorrt: the last that JetPack has for it, None where that is newer than what is known here."""
 
     target: str
     mode: str
@@ -23,6 +24,7 @@ class Device(NamedTuple):
     cpu_hz: float
     memory_bytes_per_s: float
     calibrated: bool
+    tensorrt: str = None
 
     @property
     def macs_per_s(self):
@@ -51,4 +53,5 @@ def find(target, mode=None):
     return Device(
         target, mode, entry["name"], entry["cores"], entry["half_rate"], float(clocks["gpu_hz"]),
         float(clocks["cpu_hz"]), float(clocks["memory_hz"]) * entry["bus_bytes"], entry["calibrated"],
+        entry.get("tensorrt"),
     )  # fmt: skip

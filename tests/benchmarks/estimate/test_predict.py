@@ -147,3 +147,26 @@ def test_the_command_refuses_in_one_line(capsys):
     assert main(["estimate", "mnist-vae", "--target", "tx9"]) == 1
     err = capsys.readouterr().err
     assert err.startswith("latentjet estimate: target is 'tx9'") and err.count("\n") == 1
+
+
+def product_without_a_third_input(path):
+    """Somebody's own file: a Linear without a bias, as torch.onnx writes it."""
+    import numpy as np
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    node = helper.make_node("Gemm", ["x", "w"], ["y"], "their_linear", transB=1)
+    values = [helper.make_tensor_value_info("x", TensorProto.FLOAT, ("batch", 4)),
+              helper.make_tensor_value_info("y", TensorProto.FLOAT, ("batch", 5))]  # fmt: skip
+    weights = [numpy_helper.from_array(np.ones((5, 4), np.float32), "w")]
+    graph_ = helper.make_graph([node], "theirs", values[:1], values[1:], weights)
+    onnx.save(helper.make_model(graph_, opset_imports=[helper.make_opsetid("", 13)], ir_version=7), str(path))
+
+
+@pytest.mark.parametrize("target, reads", [("tx2", False), ("nano", False), ("orin-nano", True)])
+def test_a_graph_that_the_board_cannot_read_is_a_note(tmp_path, capsys, target, reads):
+    path = tmp_path / "theirs.onnx"
+    product_without_a_third_input(path)
+    assert main(["estimate", str(path), "--target", target]) == 0
+    out = capsys.readouterr().out
+    assert ("note: TensorRT 8.2 cannot read this graph: node 'their_linear' (Gemm): " in out) != reads
