@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..runtime.check import run_in_parts
-from ..runtime.errors import InputError, LatentjetError
+from ..runtime.check import repeated, run_in_parts
+from ..runtime.errors import CheckError, InputError, LatentjetError
 from ..runtime.machine import Machine
 from ..runtime.model import valid_seed
 from . import advice, cold, device, layers, loads, memory, scenarios, state, systems
@@ -145,14 +145,26 @@ class Session:
         return systems.open_system(self.bundle, settings.graph, name, settings.threads, settings.device)
 
     def verify(self, name, engine):
-        """Run all rows of the reference in batches of one, two and the rest. Raises CheckError. What compiles each
-        batch size by itself is checked in the rounds alone."""
-        if getattr(engine, "each_batch", False):
-            return
+        """Run all rows of the reference in batches of one, two and the rest, then the batch sizes that will be timed.
+        Raises CheckError. What compiles each batch size by itself runs those alone."""
         inputs, expected = self.bundle.reference(engine.graph.name)
-        outputs = run_in_parts(engine, inputs)
-        if name not in loads.UNCHECKED:
-            loads.Verdict(engine.graph, name, engine.precision, expected)(outputs)
+        if not getattr(engine, "each_batch", False):
+            outputs = run_in_parts(engine, inputs)
+            if name not in loads.UNCHECKED:
+                loads.Verdict(engine.graph, name, engine.precision, expected)(outputs)
+        self.verify_again(name, engine, self.settings.batches)
+
+    def verify_again(self, name, engine, batches):
+        """Run batch sizes several times, with other rows each time: in the rounds every call has the same ones, so
+        there a CUDA graph that replays old results would pass. Raises CheckError."""
+        for outputs, expected in repeated(engine, *self.bundle.reference(engine.graph.name), sizes=batches):
+            try:
+                if name not in loads.UNCHECKED:
+                    loads.Verdict(engine.graph, name, engine.precision, expected)(outputs)
+            except CheckError as error:
+                graphs = getattr(engine, "graphs", None)
+                text = "with CUDA graphs {}".format(graphs) if graphs else "where it ran before"
+                raise CheckError("{} (the same batch size again, other rows, {})".format(error, text))
 
     def load(self, name, batch, engine=None):
         return loads.prepare(self.bundle, engine or self.engines[name], name, batch, self.settings.seed)
@@ -175,6 +187,7 @@ class Session:
             for name in list(self.engines):
                 try:
                     second = stack.enter_context(self.opened(name))
+                    self.verify_again(name, second, [batch])
                 except systems.UNAVAILABLE as error:
                     self.leave_out(name, error)
                     continue

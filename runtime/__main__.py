@@ -140,7 +140,7 @@ def run_check(args):
                 item.largest,
                 item.mean,
                 item.tolerance,
-                "ok" if item.passed else "FAILED",
+                "ok" if item.passed else ": ".join(filter(None, ("FAILED", item.note))),
             )
         )
     if outdated:

@@ -1,45 +1,35 @@
 """latentjet build: plans on the device that will run them.
 
-For each graph: compile -> run the very engine that was built (never one marked for debugging: marking outputs changes
-what TensorRT fuses) on the reference vectors and on fresh samples, with each kind of staging memory -> choose the
-fastest kind -> read back which layers run in which precision -> write the plan with its certificate. Nothing is written
-for a graph before everything about it is right.
+For each graph, in a process of its own (child.py): compile -> run the very engine that was built (never one marked for
+debugging: marking outputs changes what TensorRT fuses) on the reference vectors, as replayed CUDA graphs and on fresh
+samples, with each kind of staging memory -> choose the fastest kind -> read back which layers run in which precision ->
+write the plan with its certificate. Nothing is written for a graph before everything about it is right.
 """
 
 import argparse
+import functools
 import sys
 from typing import NamedTuple
 
-import numpy as np
-
-from . import plan, staging
+from . import child, plan, staging
 from .bundle import Bundle
-from .check import run_in_parts
+from .checks_board import power_mode
 from .compile import build, honoured, read_cache, recipe, workspace, write_cache
 from .cuda import KINDS, Cuda
 from .errors import BackendError, InputError, LatentjetError, PlanError
-from .inputs import random_inputs
-from .levels import LEVELS, SHARE_WITHIN, count_within, levels
+from .levels import LEVELS
+from .machine import Machine
 from .trt import Api, load
 from .trt_engine import TrtEngine
+from .verify import SAMPLES, Verdict, verify
 
-SAMPLES = 10000
-
-
-class Verdict(NamedTuple):
-    """What running a new plan showed: largest difference, share of values within 2 levels of 8 bit (images in half
-    precision only), values not finite among the reference and `samples` fresh rows; passed."""
-
-    largest: float
-    within: float
-    not_finite: int
-    samples: int
-    passed: bool
+INTERRUPTED = 130  # what shells report of a command that Ctrl-C ended
 
 
 class Trial(NamedTuple):
     """A new plan that is right: kind of memory to run it with, its Verdict, CUDA graphs ("on", or why not), the layers
-    that the inspector tells; measured {kind: {batch: Measured}} (empty: the kind was named), left_out {kind: why}."""
+    that the inspector tells; measured {kind: {batch: Measured}} (empty: the kind was named), left_out {kind: why};
+    dropped {kind: why it runs without CUDA graphs, as they were wrong}."""
 
     memory: str
     verdict: Verdict
@@ -47,26 +37,7 @@ class Trial(NamedTuple):
     layers: list
     measured: dict
     left_out: dict
-
-
-def verify(engine, bundle, precision, samples=SAMPLES):
-    """A new engine against the reference and on fresh rows -> Verdict."""
-    inputs, reference = bundle.reference(engine.graph.name)
-    seen = run_in_parts(engine, inputs)
-    largest, within, not_finite = 0.0, 1.0, 0
-    for name, expected in reference.items():
-        gap = np.abs(seen[name].astype(np.float64) - expected)
-        not_finite += int((~np.isfinite(seen[name])).sum())
-        largest = max(largest, float(np.where(np.isnan(gap), np.inf, gap).max()))
-        within = min(within, count_within(levels(seen[name], expected)) / gap.size)
-    most, done, stream = engine.batches[-1], 0, np.random.RandomState(42)
-    while done < samples:
-        rows = min(most, samples - done)
-        found = engine.run(**random_inputs(engine.graph, rows, stream))
-        not_finite += sum(int((~np.isfinite(array)).sum()) for array in found.values())
-        done += rows
-    right = within >= SHARE_WITHIN if precision == "fp16" else largest <= engine.graph.tolerance
-    return Verdict(largest, within, not_finite, samples, right and not_finite == 0)
+    dropped: dict
 
 
 def try_out(bundle, wanted, content, api, cuda, memory, samples):
@@ -82,7 +53,8 @@ def try_out(bundle, wanted, content, api, cuda, memory, samples):
         measured = staging.measure(right, staging.sizes(wanted.batches)) if memory == "auto" else {}
         kind = staging.fastest(measured) if measured else memory
         layers, graphs = engines[kind].layers(), engines[kind].graphs
-        return Trial(kind, verdicts[kind], graphs, layers, measured, left_out)
+        dropped = {kind: verdict.graphs_dropped for kind, verdict in verdicts.items() if verdict.graphs_dropped}
+        return Trial(kind, verdicts[kind], graphs, layers, measured, left_out, dropped)
     finally:
         for engine in engines.values():
             engine.release()
@@ -117,10 +89,13 @@ def wrong(wanted, verdict):
     )  # fmt: skip
 
 
-def build_graph(bundle, wanted, api, cuda, memory="auto", samples=SAMPLES, progress=None):
-    """Build, verify and write the plan of one Recipe -> (its path, certificate). Raises PlanError, OutputError."""
-    device = dict(cuda.identity(), tensorrt=api.version)
-    built, cache = build(api, wanted, read_cache(device), progress)
+def build_graph(bundle, wanted, api, cuda, memory="auto", samples=SAMPLES, mode=None):
+    """Build and verify the plan of one Recipe; mode: name of the board's power mode, None where there is none.
+
+    Returns: the certificate, the plan's bytes, the timing cache's bytes. Raises PlanError.
+    """
+    device = dict(cuda.identity(), tensorrt=api.version, **({"power_mode": mode} if mode else {}))
+    built, cache = build(api, wanted, read_cache(device))
     trial = try_out(bundle, wanted, built.content, api, cuda, memory, samples)
     kept, lost = honoured(trial.layers, built.asked)
     certificate = {
@@ -137,6 +112,7 @@ def build_graph(bundle, wanted, api, cuda, memory="auto", samples=SAMPLES, progr
         },
         "memory_left_out": trial.left_out,
         "cuda_graphs": trial.graphs,
+        "cuda_graphs_dropped": trial.dropped,
         "layers": trial.layers,
         "asked_float32": list(built.asked),
         "honoured": kept,
@@ -147,14 +123,12 @@ def build_graph(bundle, wanted, api, cuda, memory="auto", samples=SAMPLES, progr
         "workspace_bytes": wanted.workspace_bytes,
         "tactics": None if wanted.tactics is None else list(wanted.tactics),
     }
-    place = plan.write(bundle.path, certificate, built.content)
-    write_cache(device, cache)
-    return place, certificate
+    return certificate, built.content, cache
 
 
-def rehearse(bundle, wanted, api, progress=None):
+def rehearse(wanted, api):
     """Parse and build without running or writing anything -> a line on it: for machines without a GPU."""
-    built, _ = build(api, wanted, b"", progress)
+    built, _ = build(api, wanted, b"")
     return "{:<9} {}  TensorRT {} built it in {:.1f} s, {:.0f} kB; not run, not written".format(
         wanted.graph, wanted.precision, api.version, built.seconds, len(built.content) / 1e3
     )
@@ -194,6 +168,9 @@ def memory_of(certificate):
     if times:
         told = ["{} {:.3f}".format(kind, 1e3 * times[kind]["1"]["median_s"]) for kind in KINDS if kind in times]
         text += " is fastest (ms at batch 1: {})".format(", ".join(told))
+    for kind, why in sorted(certificate["cuda_graphs_dropped"].items()):
+        if kind != certificate["memory"]:  # of the one that was taken the line says it already
+            text += "; {} without CUDA graphs: {}".format(kind, why)
     return text + "".join("; {} left out: {}".format(*item) for item in sorted(certificate["memory_left_out"].items()))
 
 
@@ -234,46 +211,53 @@ def tactics_of(text):
 
 
 def run(args):
-    batches = batches_of(args.batch)
+    batches_of(args.batch)
     for option, number in (("--workspace", args.workspace), ("--samples", args.samples)):
         if number is not None and number < 1:
             raise InputError("{} is {}, expected at least 1".format(option, number))
     bundle = Bundle.open(args.bundle)
     bundle.verify()
-    api = Api(load())
-    chosen = list(choices(bundle, args.graphs.split(",") if args.graphs else None, args.precision))
-
-    def recipes(free_bytes=None):
-        size = args.workspace * (1 << 20) if args.workspace else workspace(free_bytes)
-        for name, precision in chosen:
-            yield recipe(bundle, name, precision, api, batches, size, tactics_of(args.tactics))
-
-    if args.rehearse:
-        for wanted in recipes():
-            line = rehearse(bundle, wanted, api, heartbeat(wanted))
-            clear_line()
-            print(line)
-        return 0
-    cuda = Cuda()
-    try:
-        for wanted in recipes(cuda.free_bytes()):
-            place, certificate = build_graph(bundle, wanted, api, cuda, args.memory, args.samples, heartbeat(wanted))
-            clear_line()
-            _, kept = next(item for item in plan.certificates(bundle.path, wanted.graph) if item[0] + ".plan" == place)
-            print(described(kept))
-            print("          " + place)
-    finally:
-        cuda.close()
+    mode = power_mode(Machine())
+    for graph, precision in list(choices(bundle, args.graphs.split(",") if args.graphs else None, args.precision)):
+        what = "graph '{}' in {}".format(graph, precision)
+        found = child.run(functools.partial(one, args, bundle, graph, precision, mode), what, heartbeat(what))
+        clear_line()
+        print("\n          ".join(found["lines"]))
+        if found["note"]:
+            print(found["note"], file=sys.stderr)
     return 0
 
 
-def heartbeat(wanted):
+def one(args, bundle, graph, precision, mode):
+    """In the child: build a graph -> {lines to print, a note for stderr}."""
+    api, batches, tactics = Api(load()), batches_of(args.batch), tactics_of(args.tactics)
+    if args.rehearse:
+        wanted = recipe(bundle, graph, precision, api, batches, size_of(args), tactics)
+        return {"lines": [rehearse(wanted, api)], "note": ""}
+    cuda = Cuda()
+    try:
+        wanted = recipe(bundle, graph, precision, api, batches, size_of(args, cuda.free_bytes()), tactics)
+        name = mode.name if mode else None
+        certificate, content, cache = build_graph(bundle, wanted, api, cuda, args.memory, args.samples, name)
+    finally:
+        cuda.close()
+    child.keep_from_interrupts()  # a plan and its certificate are written both or not at all
+    place, kept = plan.write(bundle.path, certificate, content)
+    return {"lines": [described(kept), place], "note": write_cache(certificate["device"], cache)}
+
+
+def size_of(args, free_bytes=None):
+    """Bytes of workspace: what was asked for, or what fits the free memory."""
+    return args.workspace * (1 << 20) if args.workspace else workspace(free_bytes)
+
+
+def heartbeat(what):
     """Progress on a terminal: TensorRT says nothing for minutes."""
     if not sys.stderr.isatty():
         return None
 
     def progress(seconds):
-        sys.stderr.write("\rbuilding '{}' in {}: {:.0f} s ".format(wanted.graph, wanted.precision, seconds))
+        sys.stderr.write("\rbuilding {}: {:.0f} s ".format(what, seconds))
         sys.stderr.flush()
 
     return progress
@@ -291,8 +275,13 @@ def main(argv=None):
     try:
         return run(args)
     except LatentjetError as error:
+        clear_line()
         print("latentjet build: {}".format(error), file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        clear_line()
+        print("latentjet build: interrupted; plans that were finished are kept, no other was written", file=sys.stderr)
+        return INTERRUPTED
 
 
 if __name__ == "__main__":

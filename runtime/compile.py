@@ -2,8 +2,6 @@
 
 import os
 import re
-import sys
-import threading
 import time
 from typing import NamedTuple
 
@@ -124,7 +122,7 @@ def node_of(layer_name):
     return head if head and tail.isdigit() else layer_name
 
 
-def build(api, wanted, cache=b"", progress=None):
+def build(api, wanted, cache=b""):
     """Recipe -> (Built, the timing cache's bytes). Raises PlanError with TensorRT's own words and what they mean."""
     log, began = Log(), time.time()
     builder = api.builder(log)
@@ -145,40 +143,18 @@ def build(api, wanted, cache=b"", progress=None):
             api.half(config)
         if flag:
             api.constrain(config, flag)
-        with Heartbeat(progress):
-            serialized = builder.build_serialized_network(network, config)
+        serialized = builder.build_serialized_network(network, config)
         if serialized is not None:
             stored = b"" if timings is None else bytes(timings.serialize())
             return Built(bytes(serialized), time.time() - began, asked, flag), stored
     raise PlanError(explained(log, "TensorRT {} could not build '{}'".format(api.version, wanted.graph)))
 
 
-class Heartbeat:
-    """Context: calls progress(seconds) twice a second while a block runs: TensorRT is silent for minutes."""
-
-    def __init__(self, progress, every_s=0.5):
-        self.progress, self.every_s = progress, every_s
-        self.stop = threading.Event()
-        self.thread = threading.Thread(target=self._beat, daemon=True) if progress else None
-
-    def _beat(self):
-        began = time.time()
-        while not self.stop.wait(self.every_s):
-            self.progress(time.time() - began)
-
-    def __enter__(self):
-        if self.thread:
-            self.thread.start()
-
-    def __exit__(self, kind, error, trace):
-        self.stop.set()
-        if self.thread:
-            self.thread.join()
-
-
 def cache_place(device):
-    """The timing cache of this device and TensorRT; another's is never read."""
+    """The timing cache of this device, TensorRT and power mode: another clock makes another kernel the fastest."""
     key = "trt{}-sm{}".format(device["tensorrt"], device["sm"].replace(".", ""))
+    if device.get("power_mode"):
+        key += "-" + re.sub(r"[^\w.]", "_", device["power_mode"])
     return os.path.join(files.cache_folder(key), CACHE_NAME)
 
 
@@ -191,14 +167,15 @@ def read_cache(device):
 
 
 def write_cache(device, content):
-    """Keep a timing cache, if there is one; that it cannot be kept is no error."""
+    """Keep a timing cache, if there is one -> why it cannot be kept, which is no error, or ""."""
     if not content:
-        return
+        return ""
     try:
         os.makedirs(os.path.dirname(cache_place(device)), exist_ok=True)
         files.write_file(cache_place(device), content)
     except OSError as error:
-        print("the timing cache cannot be kept: {}".format(error), file=sys.stderr)
+        return "the timing cache cannot be kept: {}".format(error)
+    return ""
 
 
 def honoured(layers, asked):

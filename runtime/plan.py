@@ -6,8 +6,9 @@
 
 The certificate: format; graph and precision; onnx_sha256; device {gpu, sm, tensorrt, cuda, l4t}; profile (batches);
 layers with the precision asked for and the one built; differences from the reference; values not finite in fresh
-samples; seconds, workspace_bytes, plan_bytes and plan_sha256. A plan is never deserialised unless all that it was built
-for fits this device and this bundle.
+samples; cuda_graphs ("on", or why not) and cuda_graphs_dropped, {kind of memory: why graphs are never used with it};
+seconds, workspace_bytes, plan_bytes and plan_sha256. A plan is never deserialised unless all that it was built for fits
+this device and this bundle.
 """
 
 import hashlib
@@ -35,7 +36,8 @@ def name(graph, precision, device):
 
 
 def write(bundle_path, certificate, content):
-    """Put a plan and its certificate into place, the certificate last -> the plan's path. Raises OutputError.
+    """Put a plan and its certificate into place, the certificate last -> (the plan's path, the certificate as it
+    was written). Raises OutputError.
 
     In between, or if the certificate cannot be written, the old one does not fit the plan's sha256, and `read` says so.
     """
@@ -50,7 +52,7 @@ def write(bundle_path, certificate, content):
     )
     files.write_file(stem + ".plan", content)
     files.write_file(stem + ".json", (json.dumps(certificate, indent=1, sort_keys=True) + "\n").encode("utf-8"))
-    return stem + ".plan"
+    return stem + ".plan", certificate
 
 
 def certificates(bundle_path, graph=None):
@@ -93,6 +95,13 @@ def misfits(certificate, bundle, device):
     if certificate["onnx_sha256"] != bundle.manifest["files"][onnx_file(described, certificate)]["sha256"]:
         found.append("another export of this graph")
     return found
+
+
+def graphs(certificate, memory):
+    """"on", or why the plan runs without CUDA graphs with this kind of memory: they were wrong when it was built."""
+    dropped = certificate.get("cuda_graphs_dropped")  # not there before 0.2
+    why = dropped.get(memory) if isinstance(dropped, dict) else None
+    return "off: {}".format(why) if why else "on"
 
 
 def onnx_file(graph, certificate):

@@ -18,6 +18,7 @@ from . import plan
 from .cuda import CaptureError, Cuda, Stopwatch, capture
 from .engine import Engine
 from .errors import BackendError, PlanError
+from .interrupts import held_back
 from .trt import Api, Log, explained, load
 
 OPEN = weakref.WeakSet()  # engines to close before the interpreter takes the modules apart
@@ -32,17 +33,18 @@ def close_all():
 class TrtEngine(Engine):
     """A plan on one device. Safe to share between threads, which take turns; for two at once load two engines.
 
-    memory: "device" (copied), "mapped" or "managed"; graphs: "on", "off", or why capturing failed.
+    memory: "device" (copied), "mapped" or "managed"; graphs: "on", or "off" with the reason: not wanted, wrong when the
+    plan was built, or capturing failed.
     """
 
     backend = "trt"
     fresh = False
     alignment = 64  # TensorRT wants addresses at multiples of 256 bytes
 
-    def __init__(self, graph, content, cuda, api, batches, memory="device", use_graphs=True):
+    def __init__(self, graph, content, cuda, api, batches, memory="device", graphs="on"):
         super().__init__(graph)
         self.cuda, self.api, self.batches, self.memory = cuda, api, tuple(batches), memory
-        self.graphs = "on" if use_graphs else "off"
+        self.graphs = graphs
         self._log, self._lanes = Log(), {}
         self._output_shapes = [tuple(tensor.shape[1:]) for tensor in graph.outputs]
         self._runtime = self.engine = self._io = self._stream = self._input = self._output = None
@@ -57,7 +59,8 @@ class TrtEngine(Engine):
     def _load(self, content):
         most = self.batches[-1]
         with self.cuda.active():
-            self._runtime, self.engine = self.api.deserialize(content, self._log)
+            with held_back():
+                self._runtime, self.engine = self.api.deserialize(content, self._log)
             self._io = (NamedTensors if self.api.named else Bindings)(self.engine)
             self._stream = self.cuda.stream()
         for name, shapes in (("_input", [shape for _, shape in self._shapes]), ("_output", self._output_shapes)):
@@ -65,12 +68,14 @@ class TrtEngine(Engine):
 
     @classmethod
     def open(cls, bundle, graph, threads=None, precision=None, memory=None, use_graphs=True):
-        """The plan of a graph for this device; memory: as it was built unless told. Raises PlanError, BackendError."""
+        """The plan of a graph for this device; memory: as it was built unless told; use_graphs: CUDA graphs, but not
+        where they were wrong when the plan was built. Raises PlanError, BackendError."""
         api, cuda = Api(load()), Cuda()
         try:
             certificate, content = plan.read(bundle, graph.name, precision, dict(cuda.identity(), tensorrt=api.version))
             batches, memory = certificate["profile"]["batches"], memory or certificate["memory"]
-            engine = cls(graph, content, cuda, api, batches, memory, use_graphs)
+            graphs = plan.graphs(certificate, memory) if use_graphs else "off"
+            engine = cls(graph, content, cuda, api, batches, memory, graphs)
             engine.precision = certificate["precision"]
             return engine
         except Exception:
@@ -185,7 +190,8 @@ class TrtEngine(Engine):
         return self._output.download(self._stream, tied.written)
 
     def _make_lane(self, profile):
-        context = self.engine.create_execution_context()
+        with held_back():
+            context = self.engine.create_execution_context()
         if context is None or not context.set_optimization_profile_async(profile, self._stream.handle):
             return None
         self._stream.synchronize()
@@ -219,8 +225,9 @@ class TrtEngine(Engine):
         call, recorder = self.bare(batch), self.api.recorder()
         with self._lock, self.cuda.active():
             self._lanes[self._slots[batch].extra.profile].context.profiler = recorder
-        for _ in range(uncounted + calls):
-            call()
+        with held_back():
+            for _ in range(uncounted + calls):
+                call()
         each, rest = divmod(len(recorder.told), uncounted + calls)
         if rest or not each:
             return []
@@ -241,6 +248,13 @@ class TrtEngine(Engine):
             lane.graph = capture(self._stream, lambda: self._enqueue_or_raise(lane, tied))
         except CaptureError as error:
             self.graphs = "off: {}".format(error)
+
+    def drop_graphs(self, why):
+        """Run without CUDA graphs from now on."""
+        with self._lock, self.cuda.active():
+            self.graphs = "off: {}".format(why)
+            for lane in self._lanes.values():
+                lane.turn_to(None)
 
     def _enqueue_or_raise(self, lane, tied):
         problem = self._enqueue(lane, tied)

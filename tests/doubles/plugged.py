@@ -1,10 +1,15 @@
 """Fixtures: boards with TensorRT of some version and pycuda, as doubles. A conftest imports those its tests use."""
 
+import collections
 import ctypes
+import functools
 import gc
 import json
+import os
+import pickle
 import shutil
 import sys
+import tempfile
 import types
 
 import pytest
@@ -16,9 +21,8 @@ from . import pycuda_double, tensorrt_double
 class Board:
     """A device with TensorRT: `trt` is the module, `double` its control room, `gpu` the books, `libcuda` for graphs."""
 
-    def __init__(self, version, gpu, with_flags):
-        self.version, self.gpu = version, gpu
-        self.trt = tensorrt_double.make(version, gpu)
+    def __init__(self, trt, gpu, with_flags):
+        self.trt, self.gpu = trt, gpu
         self.double = self.trt.double
         self.package = pycuda_double.make(gpu)
         self.libcuda = pycuda_double.LibCuda(gpu, with_flags)
@@ -30,6 +34,83 @@ class Board:
         return self.gpu.leaks() + kinds
 
 
+class Processes:
+    """Stands for `os` in runtime/child.py: real processes, but what the doubles of a child recorded comes back.
+
+    Objects that a child leaves alive, but those it got from its parent, are violations.
+    """
+
+    def __init__(self, boards):
+        self.boards, self.place, self.before = boards, None, []
+
+    def __getattr__(self, name):
+        return getattr(os, name)
+
+    def fork(self):
+        handle, self.place = tempfile.mkstemp()
+        os.close(handle)
+        self.before = [collections.Counter(board.alive()) for board in self.boards]
+        pid = os.fork()
+        if pid == 0:
+            for board in self.boards:
+                del board.double.kept[:]  # those of the parent are not the child's doing
+        return pid
+
+    def _exit(self, status):
+        if self.left():
+            gc.collect()  # a caught exception may hold something
+        for board, items in self.left():
+            board.gpu.violations.extend("a child left {}".format(item) for item in items)
+        content = pickle.dumps([books(board) for board in self.boards])
+        handle = os.open(self.place, os.O_WRONLY)
+        os.write(handle, content)
+        os._exit(status)
+
+    def left(self):
+        """[(board, what this child made and has not released)]"""
+        found = [(board, collections.Counter(board.alive()) - old) for board, old in zip(self.boards, self.before)]
+        return [(board, items) for board, items in found if items]
+
+    def waitpid(self, pid, options):
+        found = os.waitpid(pid, options)
+        with open(self.place, "rb") as file:
+            content = file.read()
+        os.unlink(self.place)
+        for board, kept in zip(self.boards, pickle.loads(content) if content else []):
+            for owner, name, value in kept:
+                put_back(getattr(board, owner), name, value)
+        return found
+
+
+def books(board):
+    """What a board's doubles recorded, as [(owner, attribute, plain value)]."""
+    found = [("gpu", name, getattr(board.gpu, name)) for name in ("counts", "events", "violations")]
+    found += [("double", name, getattr(board.double, name)) for name in ("counts", "builds")]
+    return found + [("double", "used", dict(board.double.used))]
+
+
+def put_back(owner, name, value):
+    """Take over what a child recorded; it began with a copy of the parent's. What lives is each process' own."""
+    kept = getattr(owner, name)
+    if isinstance(kept, list):
+        kept[:] = value
+    else:
+        for key in [key for key in value if not str(key).startswith("live ")]:
+            kept[key] = value[key]
+
+
+def as_a_new_process(boards, function):
+    """A command that finds the GPU as a new process does, whatever this one did with it before."""
+
+    @functools.wraps(function)
+    def call(*given):
+        for board in boards:
+            board.gpu.process = None
+        return function(*given)
+
+    return call
+
+
 @pytest.fixture
 def plug(monkeypatch, tmp_path):
     """(version, gpu, with_flags) -> Board that `import tensorrt` and `import pycuda.driver` find from now on.
@@ -37,14 +118,17 @@ def plug(monkeypatch, tmp_path):
     When the test ends, nothing may be alive on it, and nothing forbidden may have happened; board.gpu.violations can be
     emptied by a test that wants one.
     """
-    from latentjet.runtime import cuda
+    from latentjet.runtime import build, child, cuda
 
     boards = []
+    monkeypatch.setattr(child, "os", Processes(boards))
+    monkeypatch.setattr(build, "main", as_a_new_process(boards, build.main))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
     def plugged(version="8.2.1", gpu=None, with_flags=None):
         gpu = gpu or pycuda_double.Gpu()
-        board = Board(version, gpu, gpu.cuda >= (11, 4, 0) if with_flags is None else with_flags)
+        with_flags = gpu.cuda >= (11, 4, 0) if with_flags is None else with_flags
+        board = Board(tensorrt_double.make(version, gpu), gpu, with_flags)
         for name in ("tensorrt", "tensorrt_rtx"):
             monkeypatch.setitem(sys.modules, name, board.trt if board.trt.__name__ == name else None)
         monkeypatch.setitem(sys.modules, "pycuda", board.package)

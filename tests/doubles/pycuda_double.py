@@ -13,9 +13,12 @@ Contexts are kept as pycuda keeps them (its src/cpp/cuda.hpp): a stack of its ow
 top is on the driver's stack; detach of a primary context that is not current pushes it, releases it and, since
 cuDevicePrimaryCtxRelease pops nothing, leaves it current. From another thread than the one that retained it, it does
 nothing.
+
+A process that was forked from one that has used CUDA cannot use it: there cuInit fails.
 """
 
 import collections
+import os
 import sys
 import threading
 import time
@@ -66,6 +69,8 @@ class Gpu:
         self.driver_stacks, self.pycuda_stacks = collections.defaultdict(list), collections.defaultdict(list)
         self.fail_allocation = None  # called with (kind, bytes); true: out of memory
         self.capture_status = {}  # libcuda function -> the status it returns
+        self.replays = "right"  # what launching a graph does: "right", "nothing", or "stale", the first launch's results
+        self.process = None  # the one that has called cuInit
         self.delay_s = {}  # kind of memory -> seconds that a run on it takes longer
         self.wait = time.sleep  # how those seconds pass
         self.integrated = "Tegra" in name  # memory shared with the host, and no concurrent managed access
@@ -178,6 +183,10 @@ class Queue:
 
     def __init__(self, blocking):
         self.work, self.captured, self.blocking = collections.deque(), None, blocking
+
+
+class Work(list):
+    """What an executable graph does, and what it left in memory when it first ran, if that is kept."""
 
 
 class Held:
@@ -381,6 +390,10 @@ def make(gpu):
     def init(flags=0):
         if gpu.init_error:
             raise RuntimeError(gpu.init_error)
+        if gpu.process not in (None, os.getpid()):
+            gpu.violation("CUDA used in a process forked from one that has used it")
+            raise RuntimeError("cuInit failed: initialization error")
+        gpu.process = os.getpid()
         ready.append(True)
 
     class Device:
@@ -532,7 +545,7 @@ class LibCuda:
 
     def _instantiate(self, place, graph):
         handle = self._gpu.handle()
-        self._gpu.executables[handle] = list(self._gpu.graphs[_value(graph)])
+        self._gpu.executables[handle] = Work(self._gpu.graphs[_value(graph)])
         place._obj.value = handle
 
     def _cuGraphInstantiate(self, place, graph, node, text, size):
@@ -552,8 +565,24 @@ class LibCuda:
         if _value(executable) not in self._gpu.executables:
             self._gpu.violation("a graph launched that is none")
             return 400
-        for work in self._gpu.executables[_value(executable)]:
-            self._gpu.put(_value(stream), work)
+        work = self._gpu.executables[_value(executable)]
+        if self._gpu.replays == "stale":
+            self._gpu.put(_value(stream), lambda: self._stale(work))
+        elif self._gpu.replays == "right":
+            for part in work:
+                self._gpu.put(_value(stream), part)
+
+    def _stale(self, work):
+        """Do the work the first time; afterwards leave behind what it left then, whatever there is to read."""
+        blocks = [block for block in self._gpu.blocks if block.live]
+        if not hasattr(work, "left"):
+            before = [block.bytes.copy() for block in blocks]
+            for part in work:
+                part()
+            changed = [(block, block.bytes.copy()) for block, old in zip(blocks, before) if (block.bytes != old).any()]
+            work.left = changed
+        for block, content in work.left:
+            block.bytes[:] = content
 
     def _cuGraphExecDestroy(self, executable):
         if self._gpu.executables.pop(_value(executable), None) is None:

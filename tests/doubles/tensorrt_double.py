@@ -13,6 +13,7 @@ import collections
 import contextlib
 import json
 import os
+import signal
 import threading
 import types
 import weakref
@@ -48,7 +49,7 @@ class Double:
         self.no_driver, self.unsupported, self.refuse, self.ignore_constraints = False, set(), None, False
         self.broken, self.spoil, self.counts, self.builds = set(), None, collections.Counter(), []
         self.used = collections.defaultdict(set)
-        self.shapeless, self.loggers = False, []
+        self.shapeless, self.loggers, self.interrupt, self.kept = False, [], None, []
 
     @property
     def device(self):
@@ -69,7 +70,36 @@ def table_of(version):
 
 
 def error(logger, text, severity="ERROR"):
-    logger.log(getattr(logger.Severity, severity), text)
+    """Call a logger as PyLogger::log does, which is noexcept: what Python raises there ends the process."""
+    try:
+        logger.log(getattr(logger.Severity, severity), text)
+    except BaseException:
+        terminate()
+
+
+def terminate():
+    os.write(2, b"terminate called after throwing an instance of 'pybind11::error_already_set'\n")
+    os.abort()
+
+
+def speak(double, point, logger):
+    """What a step of C++ says while it runs; a Ctrl-C that came meanwhile is handled when it calls Python for that."""
+    handle(double, point)
+    error(logger, "{}: a message".format(point), "VERBOSE")
+
+
+def handle(double, point):
+    """Do what Python does with a Ctrl-C that came while C++ ran."""
+    if double.interrupt != point:
+        return
+    double.interrupt, handler = None, signal.getsignal(signal.SIGINT)
+    if not callable(handler):
+        os.kill(os.getpid(), signal.SIGINT)
+        return
+    try:
+        handler(signal.SIGINT, None)
+    except BaseException:
+        terminate()
 
 
 def no_gpu(double, logger, said=NO_DRIVER):
@@ -133,6 +163,7 @@ class Builder:
         }  # fmt: skip
         double.builds.append(record)
         lines = list(double.refuse(record) or []) if double.refuse else []
+        speak(double, "build", self.state.logger)
         lines += wrong_with(double, made, asked)
         if lines:
             for line in lines:
@@ -389,6 +420,9 @@ class IOptimizationProfile:
 class OnnxParser:
     def __init__(self, network, logger):
         self.state = types.SimpleNamespace(network=network, logger=logger_of(self, logger), errors=[])
+        self.double.kept.append((self, network))  # keep_alive both ways: neither is ever freed
+        counts = self.double.counts
+        counts["networks in a process"] = max(counts["networks in a process"], len(self.double.kept))
 
     def parse(self, model, path=None):
         content, network = bytes(memoryview(model)), self.state.network.state
@@ -482,6 +516,7 @@ class Runtime:
         double.counts["deserialised"] += 1
         memory = isinstance(serialized_engine, double.module.IHostMemory)
         content = bytes(serialized_engine) if memory else bytes(memoryview(serialized_engine))
+        speak(double, "deserialize", logger)
         if double.no_driver or "deserialize_cuda_engine" in double.broken or not double.ready("deserialising", logger):
             error(logger, "deserializeCudaEngine: Error Code 2: OutOfMemory")
             return None
@@ -554,6 +589,7 @@ class ICudaEngine:
         if "create_execution_context" in double.broken or not double.ready("a context made", self.state.logger):
             error(self.state.logger, "createExecutionContext: Error Code 2: OutOfMemory (no further information)")
             return None
+        speak(double, "context", self.state.logger)
         double.counts["contexts"] += 1
         used = self.state.profiles_used
         found = double.new(
@@ -794,10 +830,19 @@ def _enqueue(context, addresses, stream):
             place[:] = np.frombuffer(np.ascontiguousarray(array, np.float32).tobytes(), np.uint8)
         if state.profiler is not None:
             for place, (name, _, _) in enumerate(fused(engine.header["layers"])):
-                state.profiler.report_layer_time(name, 0.01 * (1 + place))  # layer n takes n hundredths of a ms
+                handle(double, "profile")
+                report(state.profiler, name, 0.01 * (1 + place))  # layer n takes n hundredths of a ms
 
     gpu.put(stream, work)
     return True
+
+
+def report(profiler, name, milliseconds):
+    """Call a profiler as its trampoline does, which is noexcept like the logger's."""
+    try:
+        profiler.report_layer_time(name, milliseconds)
+    except BaseException:
+        terminate()
 
 
 def read(gpu, address, shape):

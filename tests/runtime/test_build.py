@@ -395,7 +395,7 @@ def test_progress_is_shown_on_a_terminal(board, copied, monkeypatch, capsys):
     board.double.refuse = lambda asked: time.sleep(0.7)
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     assert build(copied()) == 0
-    assert "building 'decode' in fp16: " in capsys.readouterr().err
+    assert "building graph 'decode' in fp16: " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -1,7 +1,6 @@
 """A graph -> a serialised plan: the recipe, parsing, profiles, precision, the timing cache."""
 
 import re
-import time
 
 import pytest
 from doubles.tensorrt_double import VERSIONS
@@ -192,19 +191,6 @@ def test_the_workspace_is_a_quarter_of_what_is_free(tmp_path, text, expected):
 @pytest.mark.parametrize("free, expected", [(1 << 20, 1 << 26), (2 << 30, 1 << 29), (80 << 30, 1 << 30)])
 def test_a_gpu_with_its_own_memory_decides_its_workspace(free, expected, tmp_path):
     assert compiling.workspace(free, str(tmp_path)) == expected
-
-
-def test_a_heartbeat_during_a_silent_build(board, content):
-    told = []
-    board.double.refuse = lambda asked: time.sleep(0.15)
-    with compiling.Heartbeat(told.append, 0.02):
-        time.sleep(0.1)
-    assert len(told) >= 2 and told == sorted(told)
-    size = len(told)
-    time.sleep(0.05)
-    assert len(told) == size  # it ends with the block
-    built, _ = compiling.build(Api(board.trt), wanted(content), progress=told.append)
-    assert built.seconds >= 0.15
 
 
 def test_the_plan_that_is_built_is_bytes(board, content):

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 import tensorrt
-from doubles import compare, pycuda_double, tensorrt_double
+from doubles import compare, plugged, pycuda_double, tensorrt_double
+from latentjet.runtime import build, cuda, trt, trt_engine
+from latentjet.runtime import child as children
 from latentjet.runtime import compile as compiling
-from latentjet.runtime import cuda, trt, trt_engine
 from latentjet.runtime.cli import main
 from latentjet.runtime.errors import PlanError
 
@@ -51,6 +52,9 @@ def used(tmp_path_factory):
     for name, value in (("tensorrt", module), ("pycuda", package), ("pycuda.driver", package.driver)):
         patch.setitem(sys.modules, name, value)
     patch.setattr(cuda, "libcuda", lambda: pycuda_double.LibCuda(gpu, True))
+    boards = [plugged.Board(module, gpu, True)]
+    patch.setattr(children, "os", plugged.Processes(boards))
+    patch.setattr(build, "main", plugged.as_a_new_process(boards, build.main))
     try:
         for bundle in sorted(Path(os.environ["LATENTJET_TEST_BUNDLES"]).glob("*.bundle")):
             path = str(folder / bundle.name)
