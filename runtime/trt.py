@@ -202,11 +202,18 @@ class Api:
     def deserialize(self, plan, log):
         """Plan bytes -> ICudaEngine, with the Runtime that must outlive it. Raises PlanError."""
         log.lines.clear()
+        self.register_plugins(log)
         runtime = self._start(self.trt.Runtime, log)
         engine = runtime.deserialize_cuda_engine(plan)
         if engine is None:
             raise PlanError(explained(log, "TensorRT {} cannot read this plan".format(self.version)))
         return runtime, engine
+
+    def register_plugins(self, log):
+        """Make TensorRT's own plugins known to this process: InstanceNormalization is one in TensorRT 8, and a plan with
+        it is not read without. The parser does it for itself. Twice is allowed; the plugin library keeps the logger."""
+        if hasattr(self.trt, "init_libnvinfer_plugins"):
+            self.trt.init_libnvinfer_plugins(log.make(self.trt), "")
 
     def layers(self, engine, context=None):
         """[{name, precision}] of a built engine, as its inspector tells; None where there is no inspector.
@@ -262,6 +269,11 @@ DISGUISES = (
     (
         ("could not find any implementation",),
         "that is memory, in disguise: close other programs, add swap, build with --batch 1 or a smaller --workspace",
+    ),
+    (
+        ("plugin registry",),
+        "the plan has a layer of TensorRT's plugin library, and this process could not register that library: on a Jetson, "
+        "sudo apt-get install --reinstall libnvinfer-plugin8; ask `latentjet doctor`",
     ),
     (
         ("plugin", "no importer registered"),

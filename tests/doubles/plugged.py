@@ -100,12 +100,13 @@ def put_back(owner, name, value):
 
 
 def as_a_new_process(boards, function):
-    """A command that finds the GPU as a new process does, whatever this one did with it before."""
+    """A command that finds GPU and TensorRT as a new process does, whatever this one did with them before."""
 
     @functools.wraps(function)
     def call(*given):
         for board in boards:
             board.gpu.process = None
+            board.double.plugins.clear()
         return function(*given)
 
     return call

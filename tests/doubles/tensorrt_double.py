@@ -26,10 +26,19 @@ from . import parser
 
 VERSIONS = ("8.0.1", "8.2.1", "8.4.1.5", "8.5.3.1", "8.6.0", "10.0.0", "10.13", "11.1", "rtx-1.7.1")
 MAGIC = b"ftrt"
+PLUGINS = {"InstanceNormalization": "InstanceNormalization_TRT"}  # operators of TensorRT 8 that become a plugin's layer
 NO_DRIVER = (
     "Unable to determine GPU memory usage",
     "CUDA initialization failure with error: 35. Please check your CUDA installation:  "
     "http://docs.nvidia.com/cuda/cuda-installation-guide-linux/index.html",
+)
+
+
+NO_CREATOR = (
+    "3: getPluginCreator could not find plugin: {} version: 1",
+    "1: [pluginV2Runner.cpp::load::290] Error Code 1: Serialization (Serialization assertion creator failed.Cannot "
+    "deserialize plugin since corresponding IPluginCreator not found in Plugin Registry)",
+    "4: [runtime.cpp::deserializeCudaEngine::50] Error Code 4: Internal Error (Engine deserialization failed.)",
 )
 
 
@@ -50,6 +59,7 @@ class Double:
         self.broken, self.spoil, self.counts, self.builds = set(), None, collections.Counter(), []
         self.used = collections.defaultdict(set)
         self.shapeless, self.loggers, self.interrupt, self.kept = False, [], None, []
+        self.plugins, self.plugin_logger = set(), lambda: None
 
     @property
     def device(self):
@@ -62,6 +72,13 @@ class Double:
         self.gpu.violation("{} with {} current".format(what, self.gpu.current() or "no context"))
         error(logger, "{}: Cuda failure: invalid device context".format(what))
         return False
+
+
+    def register_plugins(self, logger):
+        """What initLibNvInferPlugins does: the library keeps the first logger's address, and nothing keeps the logger."""
+        if not self.plugins:
+            self.plugin_logger = weakref.ref(logger)
+        self.plugins.update(PLUGINS.values())
 
 
 def table_of(version):
@@ -218,6 +235,7 @@ def plan_of(double, network, config):
             config.cache.state.entries.add(key)
     header = {
         "device": double.device, "layers": layers, "half": half, "verbosity": config.verbosity,
+        "plugins": sorted({PLUGINS[kind] for _, _, kind in layers if kind in PLUGINS and double.version[0] == "8"}),
         "inputs": [[tensor.state.name, list(tensor.state.shape)] for tensor in network.inputs],
         "outputs": [[tensor.state.name, list(tensor.state.shape)] for tensor in network.outputs],
         "profiles": [
@@ -420,6 +438,7 @@ class IOptimizationProfile:
 class OnnxParser:
     def __init__(self, network, logger):
         self.state = types.SimpleNamespace(network=network, logger=logger_of(self, logger), errors=[])
+        self.double.register_plugins(logger)  # ModelImporter does it
         self.double.kept.append((self, network))  # keep_alive both ways: neither is ever freed
         counts = self.double.counts
         counts["networks in a process"] = max(counts["networks in a process"], len(self.double.kept))
@@ -541,6 +560,13 @@ class Runtime:
                 "please rebuild.".format(double.device["sm"], header["device"]["sm"]),
             )
             return None
+        lacking = sorted(set(header["plugins"]) - double.plugins)
+        if lacking:
+            for text in NO_CREATOR:
+                error(logger, text.format(lacking[0]))
+            return None
+        if header["plugins"] and double.plugin_logger() is None:
+            double.gpu.violation("the plugin library's logger is gone")
         options = onnxruntime.SessionOptions()
         options.log_severity_level, options.intra_op_num_threads = 4, 1
         session = onnxruntime.InferenceSession(content[8 + size :], options, providers=["CPUExecutionProvider"])
@@ -1036,6 +1062,18 @@ def profilers():
     return IProfiler
 
 
+def plugin_registration(double):
+    """init_libnvinfer_plugins, which every version has."""
+
+    def init_libnvinfer_plugins(logger, namespace):
+        if not isinstance(logger, double.module.ILogger) or not isinstance(namespace, str):
+            raise TypeError("init_libnvinfer_plugins(): incompatible function arguments")
+        double.register_plugins(logger)
+        return True
+
+    return init_libnvinfer_plugins
+
+
 def make(version, gpu):
     """The module `tensorrt` (or `tensorrt_rtx`) of a version in VERSIONS, on a pycuda_double.Gpu."""
     table = table_of(version)
@@ -1043,6 +1081,7 @@ def make(version, gpu):
     double.module, module.double, module.__version__ = module, double, table["version"]
     module.ILogger, module.Logger = loggers(double)
     module.IProfiler = profilers()
+    module.init_libnvinfer_plugins = plugin_registration(double)
     for name, names in table["enums"].items():
         if name != "Severity":
             setattr(module, name, enum(name, names))
