@@ -11,6 +11,7 @@ import tempfile
 
 import numpy as np
 
+from ..runtime.kept_layers import reformats
 from . import loads, nodes
 
 TOLD = ("ort", "trt", "trt-fp16", "trt-fp32")  # the systems that are asked
@@ -79,7 +80,7 @@ def of_tensorrt(bundle, engine, inputs, threads, known):
     for label, seconds in told:
         parts = [places[word] for word in re.findall(r"[\w./:-]+", label) if word in places]
         layer = parts[-1].layer if parts else layer
-        operators = [node.operator for node in parts]
+        operators = ["Reformat"] if reformats(label) else [node.operator for node in parts]
         found.append({"name": label, "operators": operators, "layer": layer, "seconds": typical(seconds)})
     return found
 

@@ -14,9 +14,10 @@ from typing import NamedTuple
 from . import child, plan, staging
 from .bundle import Bundle
 from .checks_board import power_mode
-from .compile import build, honoured, read_cache, recipe, workspace, write_cache
+from .compile import build, read_cache, recipe, workspace, write_cache
 from .cuda import KINDS, Cuda
 from .errors import BackendError, InputError, LatentjetError, PlanError
+from .kept_layers import honoured
 from .levels import LEVELS
 from .machine import Machine
 from .trt import Api, load

@@ -5,7 +5,7 @@ import re
 import time
 from typing import NamedTuple
 
-from . import files, old_products
+from . import files, kept_layers, old_products
 from .errors import PlanError
 from .trt import Log, explained
 
@@ -104,30 +104,12 @@ def add_profiles(api, builder, config, network, batches):
         low = high + 1
 
 
-def constrain_layers(api, network, keep):
-    """Ask for float32 where the node's name is in keep -> names of the layers that were asked."""
-    asked = []
-    for index in range(network.num_layers):
-        layer = network.get_layer(index)
-        if (layer.name in keep or node_of(layer.name) in keep) and api.computes_floats(layer):
-            api.keep_float32(layer)
-            asked.append(layer.name)
-    return tuple(asked)
-
-
-def node_of(layer_name):
-    """A layer's name -> the ONNX node it may come from: where several layers make one node, the parser appends a number
-    to the second, so "exp_1" is of node "exp_1", or a part of "exp" (to keep one layer too many in float32 is safe)."""
-    head, _, tail = layer_name.rpartition("_")
-    return head if head and tail.isdigit() else layer_name
-
-
 def build(api, wanted, cache=b""):
     """Recipe -> (Built, the timing cache's bytes). Raises PlanError with TensorRT's own words and what they mean."""
     log, began = Log(), time.time()
     builder = api.builder(log)
     network, parser = parse(api, builder, wanted, log)
-    asked = constrain_layers(api, network, wanted.keep)
+    asked = kept_layers.keep(api, network, wanted.content, wanted.keep)
     flags = (api.constraints if asked else [])[:2] or [None]
     for flag in flags:
         config = builder.create_builder_config()
@@ -176,20 +158,3 @@ def write_cache(device, content):
     except OSError as error:
         return "the timing cache cannot be kept: {}".format(error)
     return ""
-
-
-def honoured(layers, asked):
-    """Inspector's layers, names of layers asked to stay in float32 -> (honoured, not honoured), lists of names.
-
-    A fused layer carries the names of its parts, so a name is looked for inside, as a whole; unknown precisions count
-    as neither.
-    """
-    kept, lost = [], []
-    for name in asked:
-        whole = re.compile(r"(?<![\w./:-]){}(?![\w./:-])".format(re.escape(name)))
-        found = [layer["precision"] for layer in layers or [] if whole.search(layer["name"])]
-        if "fp16" in found:
-            lost.append(name)
-        elif "fp32" in found:
-            kept.append(name)
-    return kept, lost

@@ -210,8 +210,8 @@ class Api:
         return runtime, engine
 
     def register_plugins(self, log):
-        """Make TensorRT's own plugins known to this process: InstanceNormalization is one in TensorRT 8, and a plan with
-        it is not read without. The parser does it for itself. Twice is allowed; the plugin library keeps the logger."""
+        """Make TensorRT's own plugins known to this process: in TensorRT 8 InstanceNormalization is one, and no plan
+        with it is read otherwise. The parser does it for itself. The plugin library keeps the logger."""
         if hasattr(self.trt, "init_libnvinfer_plugins"):
             self.trt.init_libnvinfer_plugins(log.make(self.trt), "")
 
@@ -272,8 +272,8 @@ DISGUISES = (
     ),
     (
         ("plugin registry",),
-        "the plan has a layer of TensorRT's plugin library, and this process could not register that library: on a Jetson, "
-        "sudo apt-get install --reinstall libnvinfer-plugin8; ask `latentjet doctor`",
+        "the plan has a layer of TensorRT's plugin library, which this process could not register: on a Jetson, sudo "
+        "apt-get install --reinstall libnvinfer-plugin8; ask `latentjet doctor`",
     ),
     (
         ("plugin", "no importer registered"),

@@ -22,7 +22,7 @@ import numpy as np
 import onnxruntime
 from latentjet.runtime import onnx_file
 
-from . import parser
+from . import layers, parser
 
 VERSIONS = ("8.0.1", "8.2.1", "8.4.1.5", "8.5.3.1", "8.6.0", "10.0.0", "10.13", "11.1", "rtx-1.7.1")
 MAGIC = b"ftrt"
@@ -219,7 +219,7 @@ def plan_of(double, network, config):
     """The bytes of a plan: a header with all that an engine must know, and the ONNX file."""
     half = "FP16" in config.flags
     bound = {"OBEY_PRECISION_CONSTRAINTS", "PREFER_PRECISION_CONSTRAINTS", "STRICT_TYPES"} & set(config.flags)
-    layers = []
+    kinds = []
     for layer in network.layers:
         state = layer.state
         kind = state.outputs[0].state.dtype.name
@@ -227,15 +227,15 @@ def plan_of(double, network, config):
             held = state.precision is not None and state.precision.name == "FLOAT" and bound
             typed = all(item is not None and item.name == "FLOAT" for item in state.output_types)
             kind = "FLOAT" if held and typed and not double.ignore_constraints else "HALF"
-        layers.append([state.name, kind, state.kind])
+        kinds.append([state.name, kind, state.kind])
     if config.cache is not None:
-        for name, kind, _ in layers:
+        for name, kind, _ in kinds:
             key = name + " " + kind
             double.counts["timings reused" if key in config.cache.state.entries else "timings measured"] += 1
             config.cache.state.entries.add(key)
     header = {
-        "device": double.device, "layers": layers, "half": half, "verbosity": config.verbosity,
-        "plugins": sorted({PLUGINS[kind] for _, _, kind in layers if kind in PLUGINS and double.version[0] == "8"}),
+        "device": double.device, "layers": kinds, "half": half, "verbosity": config.verbosity,
+        "plugins": sorted({PLUGINS[kind] for _, _, kind in kinds if kind in PLUGINS and double.version[0] == "8"}),
         "inputs": [[tensor.state.name, list(tensor.state.shape)] for tensor in network.inputs],
         "outputs": [[tensor.state.name, list(tensor.state.shape)] for tensor in network.outputs],
         "profiles": [
@@ -317,7 +317,10 @@ class ILayer:
 
     @property
     def num_inputs(self):
-        return self.state.inputs
+        return len(self.state.inputs)
+
+    def get_input(self, index):
+        return self.state.inputs[whole(index, "get_input")]
 
     def get_output(self, index):
         return self.state.outputs[whole(index, "get_output")]
@@ -459,17 +462,8 @@ class OnnxParser:
         network.content = content
         types_ = {}
         network.inputs = [self._tensor(name, kind, shape) for name, kind, shape in graph.inputs]
-        taken, counter = set(), 0
-        for number, node in enumerate(graph.nodes):
-            for part in range(2 if node.kind == "Gemm" else len(node.outputs) if node.kind == "Split" else 1):
-                name = node.name or "(Unnamed Layer* {}) [{}]".format(number, node.kind)
-                if node.kind == "Gemm" and part == 0:
-                    network.layers.append(self._layer("(Unnamed Layer* {}) [Shuffle]".format(number), node, part))
-                    continue
-                if name in taken:
-                    name, counter = "{}_{}".format(name, counter), counter + 1
-                taken.add(name)
-                network.layers.append(self._layer(name, node, part))
+        network.layers.extend(map(self._layer, layers.made_of(graph)))
+        for node in graph.nodes:
             types_.update((output, node.type) for output in node.outputs)
         network.outputs = [self._tensor(name, types_.get(name, kind), shape) for name, kind, shape in graph.outputs]
         return True
@@ -499,12 +493,11 @@ def _tensor(self, name, kind, shape):
     return self.double.new("ITensor", name=name, dtype=dtype, shape=shape)
 
 
-def _layer(self, name, node, part):
-    outputs = node.outputs[part : part + 1] if node.kind == "Split" else node.outputs[:1]
-    tensors = [self._tensor(output, node.type, ()) for output in outputs]
+def _layer(self, made):
+    inputs, outputs = ([self._tensor(name, made.type, ()) for name in side] for side in (made.inputs, made.outputs))
     return self.double.new(
-        "ILayer", name=name, kind=node.kind, outputs=tensors, inputs=len(node.inputs), precision=None,
-        output_types=[None] * len(tensors), logger=self.state.logger,
+        "ILayer", name=made.name, kind=made.kind, outputs=outputs, inputs=inputs, precision=None,
+        output_types=[None] * len(outputs), logger=self.state.logger,
     )  # fmt: skip
 
 
@@ -652,30 +645,52 @@ class EngineInspector:
     def get_engine_information(self, format):  # noqa: A002
         header = self.state.engine.state.header
         member_of(self.double.module.LayerInformationFormat, format)
-        layers = []
+        told = []
         for block in range(len(header["profiles"])):
             ending = " [profile {}]".format(block) if block else ""
-            for name, kind, operator in fused(header["layers"]):
+            for name, kinds, operator in with_copies(fused(header["layers"])):
                 if header["verbosity"] != "DETAILED":
-                    layers.append(name + ending)
+                    told.append(name + ending)
                     continue
-                said = {"FLOAT": "Row major linear FP32", "HALF": "Row major linear FP16 format"}.get(
-                    kind, "Row major INT32"
+                sides = [{"Name": "?", "Dimensions": [-1, 1], "Format/Datatype": self._said(kind)} for kind in kinds]
+                told.append(
+                    {"Name": name + ending, "LayerType": operator, "Inputs": sides[:1], "Outputs": sides[1:]}
                 )
-                if self.double.shapeless is True or self.double.shapeless and self.state.context is None:
-                    said = "N/A due to dynamic shapes"
-                side = {"Name": "?", "Dimensions": [-1, 1], "Format/Datatype": said}
-                layers.append({"Name": name + ending, "LayerType": operator, "Inputs": [side], "Outputs": [side]})
                 if operator in ("Conv", "Gemm"):
-                    layers[-1]["Weights"] = {"Type": kind.capitalize(), "Count": 1}
-        return json.dumps({"Layers": layers, "Bindings": names_of(self.state.engine)})
+                    told[-1]["Weights"] = {"Type": kinds[1].capitalize(), "Count": 1}
+        return json.dumps({"Layers": told, "Bindings": names_of(self.state.engine)})
+
+
+def _said(self, kind):
+    """What an inspector says of a format."""
+    if self.double.shapeless is True or self.double.shapeless and self.state.context is None:
+        return "N/A due to dynamic shapes"
+    return {"FLOAT": "Row major linear FP32", "HALF": "Row major linear FP16 format"}.get(kind, "Row major INT32")
+
+
+HELPERS["EngineInspector"] = {"_said": _said}
+
+
+def with_copies(layers):
+    """[(name, kind, operator)] -> [(name, (kind read, kind written), operator)] with a copy wherever the precision changes:
+    a layer of its own, named after the one beside it."""
+    found, before = [], None
+    for name, kind, operator in layers:
+        floats = kind in ("FLOAT", "HALF") and operator != "Constant"
+        if floats and before and before[1] != kind:
+            place = "Output Tensor 0 to " + before[0] if kind == "HALF" else "Input Tensor 0 to " + name
+            found.append(("Reformatting CopyNode for " + place, (before[1], kind), "Reformat"))
+        found.append((name, (kind, kind), operator))
+        before = (name, kind) if floats else before
+    return found
 
 
 def fused(layers):
     """Layers as a builder leaves them: an activation goes into what it follows, if both have one precision."""
     found = []
     for name, kind, operator in layers:
-        if found and operator in ("Relu", "Sigmoid", "Tanh") and found[-1][1] == kind:
+        follows = found and found[-1][1] == kind and found[-1][2] not in ("Shuffle", "Constant")
+        if follows and operator in ("Relu", "Sigmoid", "Tanh"):
             found[-1] = (found[-1][0] + " + " + name, kind, found[-1][2])
         elif operator in ("Exp", "Mul", "Add", "Sub"):
             found.append(("PWN({})".format(name), kind, "PointWise"))
@@ -855,7 +870,7 @@ def _enqueue(context, addresses, stream):
             place = gpu.on_device(addresses[name], array.nbytes)
             place[:] = np.frombuffer(np.ascontiguousarray(array, np.float32).tobytes(), np.uint8)
         if state.profiler is not None:
-            for place, (name, _, _) in enumerate(fused(engine.header["layers"])):
+            for place, (name, _, _) in enumerate(with_copies(fused(engine.header["layers"]))):
                 handle(double, "profile")
                 report(state.profiler, name, 0.01 * (1 + place))  # layer n takes n hundredths of a ms
 

@@ -87,7 +87,7 @@ def test_tf32_is_always_off_and_details_are_always_asked_for(board, content):
 def test_layers_are_asked_by_the_names_of_their_nodes(board, content):
     """The second layer of a node has its name with a number; layers that hold integers are left alone."""
     built, _ = compiling.build(Api(board.trt), wanted(content, ["node_linear", "node_sigmoid", "absent"], "fp16"))
-    assert set(built.asked) == {"node_linear", "node_linear_1", "node_sigmoid"}
+    assert {name for name in built.asked if "Unnamed" not in name} == {"node_linear", "node_linear_1", "node_sigmoid"}
     assert board.double.builds[0]["asked"] == list(built.asked)
     assert built.constraint == "OBEY_PRECISION_CONSTRAINTS"
 
@@ -109,26 +109,6 @@ def test_constraints_are_tried_from_the_strongest(plug, content, version, flags,
     tried = [[flag for flag in asked["flags"] if flag != "FP16"] for asked in board.double.builds]
     assert tried == [[flag] for flag in flags]
     assert "no: FP16+" + flags[-1] in text and all("FP16" in asked["flags"] for asked in board.double.builds)
-
-
-@pytest.mark.parametrize("layer, node", [
-    ("node_exp", "node_exp"), ("node_exp_1", "node_exp"), ("Exp (12)_3", "Exp (12)"), ("_3", "_3"), ("a_b", "a_b"),
-    ("(Unnamed Layer* 3) [Shuffle]", "(Unnamed Layer* 3) [Shuffle]"),
-])  # fmt: skip
-def test_the_node_of_a_layer(layer, node):
-    assert compiling.node_of(layer) == node
-
-
-def test_honoured_reads_whole_names():
-    layers = [
-        {"name": "node_exp_12 + node_relu", "precision": "fp16"}, {"name": "PWN(node_exp)", "precision": "fp32"},
-        {"name": "node_conv [profile 1]", "precision": "fp16"}, {"name": "node_conv", "precision": "fp32"},
-        {"name": "{ForeignNode[node_a...node_b]}", "precision": "fp16"}, {"name": "node_odd", "precision": None},
-        {"name": "/up/node_up", "precision": "fp16"},
-    ]  # fmt: skip
-    asked = ["node_exp", "node_relu", "node_conv", "node_a", "node_b", "node_odd", "node_up", "node_exp_1"]
-    assert compiling.honoured(layers, asked) == (["node_exp"], ["node_relu", "node_conv"])
-    assert compiling.honoured(None, ["node_exp"]) == ([], [])
 
 
 @pytest.mark.parametrize("version", VERSIONS)
