@@ -70,7 +70,7 @@ def available(root):
 def parse(api, builder, wanted, log):
     """A network with the graph in it. Raises PlanError with the parser's messages, or for a graph without layers."""
     network = api.network(builder)
-    parser = api.trt.OnnxParser(network, log.make(api.trt))
+    parser = api.parser(network, log)
     if not parser.parse(wanted.content):
         said = [
             "node {}: {}".format(item.node(), " ".join(item.desc().split()))
@@ -91,14 +91,21 @@ def parse(api, builder, wanted, log):
 
 
 def add_profiles(api, builder, config, network, batches):
-    """One profile for each range of batch sizes: 1, then up to each further size, best at its upper end."""
+    """One profile for each range of batch sizes: 1, then up to each further size, best at its upper end. Raises
+    PlanError."""
     low = 1
     for high in batches:
         profile = builder.create_optimization_profile()
         for index in range(network.num_inputs):
             tensor = network.get_input(index)
-            rest = tuple(tensor.shape)[1:]
-            profile.set_shape(tensor.name, (low,) + rest, (high,) + rest, (high,) + rest)
+            shape = tuple(tensor.shape)
+            try:
+                profile.set_shape(tensor.name, (low,) + shape[1:], (high,) + shape[1:], (high,) + shape[1:])
+            except RuntimeError as error:
+                raise PlanError(
+                    "TensorRT {} refuses batches {} to {} of input '{}', whose shape is {}: {} Export it with a free "
+                    "batch and no other free size".format(api.version, low, high, tensor.name, shape, error)
+                )
         if config.add_optimization_profile(profile) < 0:
             raise PlanError("TensorRT {} refuses a profile for batches {} to {}".format(api.version, low, high))
         low = high + 1

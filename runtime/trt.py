@@ -127,6 +127,19 @@ class Api:
             flags |= 1 << int(kinds.STRONGLY_TYPED)
         return builder.create_network(flags)
 
+    def parser(self, network, log):
+        """A parser of ONNX files into a network. Raises PlanError where TensorRT has none."""
+        try:
+            return self.trt.OnnxParser(network, log.make(self.trt))
+        except (TypeError, AttributeError):
+            raise PlanError(
+                explained(
+                    log,
+                    "TensorRT {} has no working parser of ONNX files; on a Jetson, sudo apt-get install --reinstall "
+                    "libnvonnxparsers8; ask `latentjet doctor`".format(self.version),
+                )
+            )
+
     def set_workspace(self, config, size_bytes):
         if hasattr(config, "set_memory_pool_limit"):
             config.set_memory_pool_limit(self.trt.MemoryPoolType.WORKSPACE, size_bytes)

@@ -190,9 +190,15 @@ class TrtEngine(Engine):
         return self._output.download(self._stream, tied.written)
 
     def _make_lane(self, profile):
+        """The Lane of a profile, None where TensorRT gives no context for it; its log says why."""
         with held_back():
             context = self.engine.create_execution_context()
-        if context is None or not context.set_optimization_profile_async(profile, self._stream.handle):
+        if context is None:
+            return None
+        try:
+            context.set_optimization_profile_async(profile, self._stream.handle)
+        except RuntimeError as error:  # it never returns False
+            self._log.lines.append(("ERROR", str(error)))
             return None
         self._stream.synchronize()
         self._lanes[profile] = Lane(context)

@@ -47,7 +47,7 @@ class Double:
 
     no_driver; unsupported: operators that the parser refuses; refuse: config -> lines of the error log of a build that
     fails, or None; ignore_constraints; broken: names of calls that fail ("create_execution_context", "execute",
-    "set_optimization_profile_async", "set_shape", "deserialize_cuda_engine"); spoil: (output name, array) -> array,
+    "set_optimization_profile_async", "set_shape", "deserialize_cuda_engine", "OnnxParser"); spoil: (output name, array) -> array,
     applied to what is computed. counts; builds: what each build was asked; used: {(class, method): {(types of the
     arguments by place, ((name, type), ...))}} of all calls; shapeless: an inspector says of formats "N/A due to dynamic
     shapes" (True), or does so without a context ("alone"); loggers: all that were given.
@@ -430,7 +430,8 @@ class ITimingCache:
 class IOptimizationProfile:
     def set_shape(self, input, min, opt, max):  # noqa: A002
         low, best, high = (integers(shape, "set_shape") for shape in (min, opt, max))
-        if not len(low) == len(best) == len(high) or any(a > b or b > c for a, b, c in zip(low, best, high)):
+        rising = all(0 <= a <= b <= c for a, b, c in zip(low, best, high))
+        if not len(low) == len(best) == len(high) or not rising:
             raise RuntimeError("Shape provided for min is inconsistent with other shapes.")
         self.state.shapes[str(input)] = (low, best, high)
 
@@ -440,6 +441,8 @@ class IOptimizationProfile:
 
 class OnnxParser:
     def __init__(self, network, logger):
+        if "OnnxParser" in self.double.broken:  # createParser gives no parser: its library is not there, or another's
+            raise TypeError("pybind11::init(): factory function returned nullptr")
         self.state = types.SimpleNamespace(network=network, logger=logger_of(self, logger), errors=[])
         self.double.register_plugins(logger)  # ModelImporter does it
         self.double.kept.append((self, network))  # keep_alive both ways: neither is ever freed
@@ -722,16 +725,16 @@ class IExecutionContext:
         with alone(self):
             state, engine = self.state, self.state.engine.state
             self.double.gpu.stream(whole(stream_handle, "set_optimization_profile_async"))
+            holder, wrong = engine.profiles_used.get(profile_index), None
             if "set_optimization_profile_async" in self.double.broken:
-                error(state.logger, "setOptimizationProfileAsync: Cuda failure")
-                return False
-            if not 0 <= whole(profile_index, "set_optimization_profile_async") < len(engine.header["profiles"]):
-                error(state.logger, "Profile index {} is out of range".format(profile_index))
-                return False
-            holder = engine.profiles_used.get(profile_index)
-            if holder and holder() not in (None, self):
-                error(state.logger, "Profile {} has been chosen by another IExecutionContext.".format(profile_index))
-                return False
+                wrong = "setOptimizationProfileAsync: Cuda failure"
+            elif not 0 <= whole(profile_index, "set_optimization_profile_async") < len(engine.header["profiles"]):
+                wrong = "Profile index {} is out of range".format(profile_index)
+            elif holder and holder() not in (None, self):
+                wrong = "Profile {} has been chosen by another IExecutionContext.".format(profile_index)
+            if wrong:
+                error(state.logger, wrong)
+                raise RuntimeError("Error in set optimization profile async.")  # PY_ASSERT_RUNTIME_ERROR: never False
             engine.profiles_used[state.profile] = None
             engine.profiles_used[profile_index] = weakref.ref(self)
             state.profile, state.shapes = None, {}

@@ -79,6 +79,35 @@ def test_a_profile_that_is_refused_is_an_error(board, content, monkeypatch, sent
     assert text == "TensorRT 8.2.1 refuses a profile for batches 1 to 1"
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+def test_shapes_that_a_profile_refuses_are_an_error(plug, version, sentence):
+    """An input with a second free size: set_shape raises a RuntimeError of pybind11."""
+    import onnx
+    from onnx import TensorProto, helper
+
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", "width"]) for name in "xy"]
+    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"], "node")], "g", values[:1], values[1:])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)])
+    model.ir_version = 7
+    onnx.checker.check_model(model)
+    board = plug(version)
+    text = sentence(PlanError, compiling.build, Api(board.trt), wanted(model.SerializeToString()))
+    assert text == (
+        "TensorRT {} refuses batches 1 to 1 of input 'x', whose shape is (-1, -1): Shape provided for min is inconsistent "
+        "with other shapes. Export it with a free batch and no other free size".format(board.trt.__version__)
+    )
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_tensorrt_without_a_parser_is_an_error(plug, version, content, sentence):
+    """The constructor raises a TypeError of pybind11 where the parser's library gives none."""
+    board = plug(version)
+    board.double.broken.add("OnnxParser")
+    text = sentence(PlanError, compiling.build, Api(board.trt), wanted(content))
+    assert text.startswith("TensorRT {} has no working parser of ONNX files; ".format(board.trt.__version__))
+    assert "libnvonnxparsers8" in text
+
+
 def test_tf32_is_always_off_and_details_are_always_asked_for(board, content):
     compiling.build(Api(board.trt), wanted(content))
     assert board.double.builds[0]["flags"] == [] and board.double.builds[0]["verbosity"] == "DETAILED"

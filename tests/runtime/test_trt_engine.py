@@ -223,6 +223,25 @@ def test_what_tensorrt_refuses_is_said(plug, opened, expected, version, broken, 
     assert np.abs(engine.run(**given(3))["images"] - expected(given(3))).max() < 1e-6
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_profile_that_cannot_be_chosen_is_said_where_tensorrt_logs_nothing(plug, opened, version, monkeypatch, sentence):
+    """set_optimization_profile_async raises a RuntimeError, it never returns False."""
+    board = plug(version)
+    engine = opened()
+
+    def fails(self, profile_index, stream_handle):
+        raise RuntimeError("Error in set optimization profile async.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(board.trt.IExecutionContext, "set_optimization_profile_async", fails)
+        text = sentence(BackendError, engine.run, **given(3))
+    assert text == (
+        "graph 'decode' failed on the GPU: no execution context for batches up to 4: Error in set optimization profile "
+        "async."
+    )
+    engine.run(**given(3))
+
+
 def test_what_cuda_refuses_is_said(board, opened, sentence):
     engine = opened()
     for _ in range(2):
