@@ -104,6 +104,19 @@ class Cuda:
             )
         )
 
+    def scratch(self, size_bytes):
+        """Memory of the device alone, for kernels to work in; int() of it is its address, `free` gives it back. Raises
+        BackendError: no memory is left."""
+        with self.active():
+            try:
+                return self.drv.mem_alloc(size_bytes)
+            except self.drv.Error as error:
+                problem = str(error)
+        raise BackendError(
+            "no device memory for {:.1f} MB of scratch ({}): close other programs, or build with smaller "
+            "--batch".format(size_bytes / 1e6, problem)
+        )
+
     def close(self):
         """Release the context, and leave current what was; twice is allowed. To be called where it was made: from
         another thread pycuda lets go of nothing before the process ends."""

@@ -13,6 +13,7 @@ as well, and reads typed graphs better.
 """
 
 import collections
+import ctypes
 import importlib
 import json
 import threading
@@ -228,6 +229,25 @@ class Api:
         if hasattr(self.trt, "init_libnvinfer_plugins"):
             self.trt.init_libnvinfer_plugins(log.make(self.trt), "")
 
+    def scratch_bytes(self, engine):
+        """Bytes of scratch memory that contexts of an engine can share, None where each must have its own."""
+        if hasattr(engine, "create_execution_context_without_device_memory"):
+            return engine.device_memory_size
+        return None
+
+    def context(self, engine, scratch=None):
+        """An execution context, or None where TensorRT gives none. scratch: address of memory of `scratch_bytes`, which
+        no other context uses at the same time; None: memory of its own."""
+        if scratch is None:
+            return engine.create_execution_context()
+        context = engine.create_execution_context_without_device_memory()
+        if context is not None:
+            try:
+                context.device_memory = scratch
+            except TypeError:  # up to 8.4 it is bound as void*, which pybind11 takes from a capsule only
+                context.device_memory = capsule(scratch)
+        return context
+
     def layers(self, engine, context=None):
         """[{name, precision}] of a built engine, as its inspector tells; None where there is no inspector.
 
@@ -254,6 +274,13 @@ class Api:
             else:
                 found.append({"name": str(item), "precision": None})
         return found
+
+
+def capsule(address):
+    """An address as Python's C API passes pointers on."""
+    make = ctypes.pythonapi.PyCapsule_New
+    make.argtypes, make.restype = (ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p), ctypes.py_object
+    return make(address, None, None)
 
 
 def precision_of(stated, formats):

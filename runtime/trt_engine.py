@@ -3,10 +3,11 @@
 One call is: inputs into pinned memory, one copy to the device, one launch, one copy back, one synchronisation. Larger
 batches are split, smaller ones run in the profile that holds them.
 
-Each profile has one execution context (before TensorRT 10 it can have no more), and a CUDA graph holds the state of the
-context it was captured from: setting another shape there makes it undefined. So a profile has at most one graph, of the
-batch size that ran in it twice in a row, and lets go of it when another size comes. Where the driver cannot capture,
-each launch is enqueued, and `graphs` says why.
+Each profile has one execution context (before TensorRT 10 it can have no more). They run in turn, so they share one
+scratch buffer where TensorRT lets them; else each has one that is large enough for the largest profile. A CUDA graph
+holds the state of the context it was captured from: setting another shape there makes it undefined. So a profile has at
+most one graph, of the batch size that ran in it twice in a row, and lets go of it when another size comes. Where the
+driver cannot capture, each launch is enqueued, and `graphs` says why.
 """
 
 import atexit
@@ -47,8 +48,8 @@ class TrtEngine(Engine):
         self.graphs = graphs
         self._log, self._lanes = Log(), {}
         self._output_shapes = [tuple(tensor.shape[1:]) for tensor in graph.outputs]
-        self._runtime = self.engine = self._io = self._stream = self._input = self._output = None
-        self._stopwatch, self._seconds = None, 0.0
+        self._runtime = self.engine = self._io = self._stream = self._input = self._output = self._scratch = None
+        self._stopwatch, self._seconds, self._capture_failed = None, 0.0, False
         try:
             self._load(content)
         except Exception:
@@ -63,6 +64,8 @@ class TrtEngine(Engine):
                 self._runtime, self.engine = self.api.deserialize(content, self._log)
             self._io = (NamedTensors if self.api.named else Bindings)(self.engine)
             self._stream = self.cuda.stream()
+            size = self.api.scratch_bytes(self.engine)
+        self._scratch = self.cuda.scratch(size) if size else None
         for name, shapes in (("_input", [shape for _, shape in self._shapes]), ("_output", self._output_shapes)):
             setattr(self, name, self.cuda.memory(self._places(most, shapes)[1], self.memory, self._stream))
 
@@ -185,14 +188,22 @@ class TrtEngine(Engine):
         self._input.upload(self._stream, tied.read)
         shapes = {name: (tied.batch,) + shape for name, shape in self._shapes}
         launch = self._io.prepare(lane.context, tied.profile, shapes, tied.addresses)
-        if launch is None or not launch(self._stream.handle):
+        if launch is None or not self._launched(launch):
             return self._why("a batch of {} cannot be enqueued".format(tied.batch))
         return self._output.download(self._stream, tied.written)
+
+    def _launched(self, launch):
+        """Call what `prepare` gave -> False where TensorRT refuses. A capture that failed leaves CUDA's last error set,
+        which the next launch reports as its own; so that one is tried once more."""
+        if launch(self._stream.handle):
+            return True
+        again, self._capture_failed = self._capture_failed, False
+        return again and launch(self._stream.handle)
 
     def _make_lane(self, profile):
         """The Lane of a profile, None where TensorRT gives no context for it; its log says why."""
         with held_back():
-            context = self.engine.create_execution_context()
+            context = self.api.context(self.engine, None if self._scratch is None else int(self._scratch))
         if context is None:
             return None
         try:
@@ -219,7 +230,7 @@ class TrtEngine(Engine):
 
         def call():
             with self.cuda.active():
-                if not launch(self._stream.handle):
+                if not self._launched(launch):
                     raise BackendError(self._why("a batch of {} cannot be enqueued".format(batch)))
                 self._stream.synchronize()
 
@@ -253,7 +264,7 @@ class TrtEngine(Engine):
         try:
             lane.graph = capture(self._stream, lambda: self._enqueue_or_raise(lane, tied))
         except CaptureError as error:
-            self.graphs = "off: {}".format(error)
+            self.graphs, self._capture_failed = "off: {}".format(error), True
 
     def drop_graphs(self, why):
         """Run without CUDA graphs from now on."""
@@ -280,10 +291,10 @@ class TrtEngine(Engine):
                 self._stopwatch = None
                 self._io = self.engine = None
                 self._runtime = None
-                for memory in (self._input, self._output):
+                for memory in (self._scratch, self._input, self._output):
                     if memory is not None:
                         memory.free()
-                self._input = self._output = self._stream = None
+                self._scratch = self._input = self._output = self._stream = None
 
     def _drop_lanes(self):
         """Graphs first: they hold what belongs to the contexts."""

@@ -71,6 +71,7 @@ class Gpu:
         self.capture_status = {}  # libcuda function -> the status it returns
         self.replays = "right"  # what launching a graph does: "right", "nothing", or "stale", the first launch's results
         self.process = None  # the one that has called cuInit
+        self.last_error = None  # of the CUDA runtime: a capture that fails leaves one behind
         self.delay_s = {}  # kind of memory -> seconds that a run on it takes longer
         self.wait = time.sleep  # how those seconds pass
         self.integrated = "Tegra" in name  # memory shared with the host, and no concurrent managed access
@@ -118,11 +119,12 @@ class Gpu:
         content, address = raw[start : start + size], 0
         if kind == "managed":
             address = content.ctypes.data
-        elif kind in self.next_address:
+        place = "device" if kind == "scratch" else kind  # scratch: what an execution context takes for itself
+        if place in self.next_address:
             with self.lock:
-                address = self.next_address[kind]
-                self.next_address[kind] += -(-size // 512) * 512 + 4096
-        block = Block(kind, address, content, content.ctypes.data if kind != "device" else 0)
+                address = self.next_address[place]
+                self.next_address[place] += -(-size // 512) * 512 + 4096
+        block = Block(kind, address, content, content.ctypes.data if place != "device" else 0)
         self.blocks.append(block)
         return block
 
@@ -505,6 +507,8 @@ class LibCuda:
             if self._gpu.capture_status.get(name):
                 if name == "cuStreamEndCapture":
                     self._gpu.stream(_value(arguments[0])).captured = None
+                if name in ("cuStreamBeginCapture_v2", "cuStreamEndCapture") or name.startswith("cuGraphInstantiate"):
+                    self._gpu.last_error = "operation failed due to a previous error during capture"
                 return self._gpu.capture_status[name]
             if name.startswith(("cuStream", "cuGraph")) and self._gpu.current() != "primary":
                 self._gpu.violation("{} with {} current".format(name, self._gpu.current() or "no context"))

@@ -11,6 +11,7 @@ for. `module.double` is its control room: what fails, what was asked, what happe
 
 import collections
 import contextlib
+import ctypes
 import json
 import os
 import signal
@@ -26,6 +27,7 @@ from . import layers, parser
 
 VERSIONS = ("8.0.1", "8.2.1", "8.4.1.5", "8.5.3.1", "8.6.0", "10.0.0", "10.13", "11.1", "rtx-1.7.1")
 MAGIC = b"ftrt"
+SCRATCH_BYTES = 4096  # of a context, for each row of the engine's largest batch
 PLUGINS = {"InstanceNormalization": "InstanceNormalization_TRT"}  # operators of TensorRT 8 that become a plugin's layer
 NO_DRIVER = (
     "Unable to determine GPU memory usage",
@@ -606,26 +608,49 @@ class ICudaEngine:
             name = names_of(self)[name % len(names_of(self))]
         return name in shapes_of(self, "inputs")
 
+    @property
+    def device_memory_size(self):
+        return scratch_size(self)
+
     def create_execution_context(self, strategy=None):
-        double = self.double
-        if "create_execution_context" in double.broken or not double.ready("a context made", self.state.logger):
-            error(self.state.logger, "createExecutionContext: Error Code 2: OutOfMemory (no further information)")
-            return None
-        speak(double, "context", self.state.logger)
-        double.counts["contexts"] += 1
-        used = self.state.profiles_used
-        found = double.new(
-            "IExecutionContext", engine=self, profile=None, shapes={}, addresses={}, busy=threading.Lock(),
-            alive=[True], changes=[0], logger=self.state.logger, profiler=None,
-        )  # fmt: skip
-        if not used:  # the first one gets profile 0 by itself
-            found.state.profile = 0
-            used[0] = weakref.ref(found)
+        found = self._context()
+        if found is not None:
+            found.state.scratch = self.double.gpu.allocate("scratch", scratch_size(self))
         return found
+
+    def create_execution_context_without_device_memory(self):
+        return self._context()
 
     def create_engine_inspector(self):
         self.double.ready("an inspector made", self.state.logger)
         return self.double.new("EngineInspector", engine=self, context=None)
+
+
+def _context(self):
+    double = self.double
+    if "create_execution_context" in double.broken or not double.ready("a context made", self.state.logger):
+        error(self.state.logger, "createExecutionContext: Error Code 2: OutOfMemory (no further information)")
+        return None
+    speak(double, "context", self.state.logger)
+    double.counts["contexts"] += 1
+    used = self.state.profiles_used
+    found = double.new(
+        "IExecutionContext", engine=self, profile=None, shapes={}, addresses={}, busy=threading.Lock(),
+        alive=[True], changes=[0], logger=self.state.logger, profiler=None, scratch=None, lent=None,
+    )  # fmt: skip
+    if not used:  # the first one gets profile 0 by itself
+        found.state.profile = 0
+        used[0] = weakref.ref(found)
+    return found
+
+
+HELPERS["ICudaEngine"] = {"_context": _context}
+
+
+def scratch_size(engine):
+    """Bytes that any context of an engine wants: enough for the largest profile, whichever it will run."""
+    profiles = engine.state.header["profiles"]
+    return SCRATCH_BYTES * max(shapes[2][0] for profile in profiles for shapes in profile.values())
 
 
 def names_of(engine):
@@ -712,6 +737,22 @@ class IExecutionContext:
         return -1 if self.state.profile is None else self.state.profile
 
     @property
+    def device_memory(self):
+        raise AttributeError("unreadable attribute")
+
+    @device_memory.setter
+    def device_memory(self, value):
+        """Bound as void* up to 8.4, which pybind11 takes from a capsule; as a number later."""
+        if self.double.version.startswith(("8.0", "8.2", "8.4")):
+            if type(value).__name__ != "PyCapsule":
+                raise TypeError("(): incompatible function arguments: {!r}, expected a capsule".format(value))
+            value = pointer_in(value)
+        self.state.lent = whole(value, "device_memory")
+        if self.state.lent % 256:
+            self.double.gpu.violation("scratch memory that is misaligned")
+        self.state.changes[0] += 1
+
+    @property
     def profiler(self):
         return self.state.profiler
 
@@ -790,6 +831,13 @@ class IExecutionContext:
             return _enqueue(self, self.state.addresses, whole(stream_handle, "execute_async_v3"))
 
 
+def pointer_in(capsule):
+    """What a capsule of Python's C API points to."""
+    get = ctypes.pythonapi.PyCapsule_GetPointer
+    get.argtypes, get.restype = (ctypes.py_object, ctypes.c_char_p), ctypes.c_void_p
+    return get(capsule, None)
+
+
 @contextlib.contextmanager
 def alone(context):
     """One thread at a time may use an execution context."""
@@ -832,6 +880,10 @@ def _enqueue(context, addresses, stream):
     if not double.ready("execution", state.logger) or "execute" in double.broken:
         error(state.logger, "enqueue: Cuda failure: 700")
         return False
+    if gpu.last_error and gpu.stream(stream).captured is None:  # reported once, by whoever asks next
+        error(state.logger, "1: [executeMemcpy] Error Code 1: Cuda Runtime ({})".format(gpu.last_error))
+        gpu.last_error = None
+        return False
     inputs = shapes_of(state.engine, "inputs")
     if set(state.shapes) != set(inputs):
         error(state.logger, "not all shapes are specified: {}".format(sorted(set(inputs) - set(state.shapes))))
@@ -851,6 +903,9 @@ def _enqueue(context, addresses, stream):
             error(state.logger, "{}: {}".format(name, problem))
             gpu.violation("an address that is no memory of this size")
             return False
+    scratch = scratch_of(context)
+    if scratch is None:
+        return False
     session, half, alive, addresses = engine.session, engine.header["half"], state.alive, dict(addresses)
     kinds = {gpu.kind_at(address, stream) for address in addresses.values()}
     changes, when = state.changes, state.changes[0] if gpu.stream(stream).captured is not None else None
@@ -862,6 +917,7 @@ def _enqueue(context, addresses, stream):
             gpu.violation("a CUDA graph of an execution context that was changed after the capture")
         gpu.wait(max(gpu.delay_s.get(kind, 0) for kind in kinds))
         double.counts["executed"] += 1
+        gpu.on_device(*scratch)[:] = 0xFF  # whatever else lies there is lost
         given = {name: read(gpu, addresses[name], shapes[name]) for name in inputs}
         names = [name for name, _ in engine.header["outputs"]]
         for name, array in zip(names, session.run(names, given)):
@@ -879,6 +935,23 @@ def _enqueue(context, addresses, stream):
 
     gpu.put(stream, work)
     return True
+
+
+def scratch_of(context):
+    """(address, size) of the memory that a context works in, None where there is none of that size."""
+    double, state = context.double, context.state
+    size = scratch_size(state.engine) if state.lent is not None else None
+    if state.scratch is None and size is None:
+        error(state.logger, "enqueue: no device memory has been set for this execution context")
+        return None
+    place = (state.scratch.address, len(state.scratch.bytes)) if size is None else (state.lent, size)
+    try:
+        double.gpu.on_device(*place)
+    except Exception as problem:
+        error(state.logger, "scratch memory: {}".format(problem))
+        double.gpu.violation("scratch memory that is none of this size")
+        return None
+    return place
 
 
 def report(profiler, name, milliseconds):
@@ -1005,6 +1078,8 @@ def _gone(name):
         gpu = self.double.gpu
         if name == "IExecutionContext":
             self.state.alive[0] = False
+            if self.state.scratch is not None:
+                gpu.free(self.state.scratch)
         gpu.events.append("delete " + name)
         self.double.counts["live " + name] -= 1
         if name != "Runtime" and gpu.current() != "primary":

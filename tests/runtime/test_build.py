@@ -160,6 +160,31 @@ def test_the_timing_cache_is_kept_and_used_again(board, built, tmp_path):
     assert board.double.counts["timings reused"] == measured == board.double.counts["timings measured"]
 
 
+@pytest.fixture
+def power_mode(monkeypatch, tmp_path):
+    """(name): nvpmodel tells this mode from now on."""
+
+    def set_mode(name):
+        place = tmp_path / "bin"
+        place.mkdir(exist_ok=True)
+        (place / "nvpmodel").write_text("#!/bin/sh\necho 'NV Fan Mode:quiet'; echo 'NV Power Mode: {}'; echo 2\n".format(name))
+        (place / "nvpmodel").chmod(0o755)
+        monkeypatch.setenv("PATH", str(place), prepend=os.pathsep)
+
+    return set_mode
+
+
+def test_timings_of_another_power_mode_are_not_used(board, copied, power_mode):
+    path = copied()
+    for mode, reused in (("MAXN", False), ("MAXQ", False), ("MAXN", True)):
+        power_mode(mode)
+        before = board.double.counts["timings reused"]
+        assert build(path) == 0
+        assert (board.double.counts["timings reused"] > before) is reused, mode
+        assert certificate(path)["device"]["power_mode"] == mode
+    assert main(["check", path, "--backend", "trt"]) == 0
+
+
 @pytest.mark.parametrize("content", [b"rubbish", b'{"device": "another", "entries": ["node_sigmoid HALF"]}', b""])
 def test_a_timing_cache_that_does_not_fit_is_no_error(board, copied, tmp_path, content):
     place = tmp_path / "cache/latentjet/trt8.2.1-sm62/timing.cache"

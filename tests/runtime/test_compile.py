@@ -185,6 +185,18 @@ def test_the_cache_lies_under_home_without_xdg(monkeypatch, tmp_path):
     assert place == str(tmp_path / ".cache/latentjet/trt8.2.1-sm62/timing.cache")
 
 
+def test_each_power_mode_has_a_timing_cache_of_its_own(monkeypatch, tmp_path):
+    """Kernels that were timed at another clock are not the fastest in this one."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    device = {"tensorrt": "8.2.1", "sm": "6.2"}
+    fast, slow = dict(device, power_mode="MAXN"), dict(device, power_mode="MAXP CORE/ALL")
+    compiling.write_cache(fast, b"fast")
+    compiling.write_cache(slow, b"slow")
+    assert compiling.read_cache(fast) == b"fast" and compiling.read_cache(slow) == b"slow"
+    assert compiling.read_cache(device) == b""
+    assert compiling.cache_place(slow).endswith("trt8.2.1-sm62-MAXP_CORE_ALL/timing.cache")
+
+
 @pytest.mark.parametrize("text, expected", [
     ("MemTotal: 8000000 kB\nMemAvailable: 2000000 kB\n", 512000000), ("MemAvailable: 100 kB\n", 1 << 26),
     ("MemAvailable: 99000000 kB\n", 1 << 30), ("", 1 << 26), ("MemAvailable: many kB\n", 1 << 26),

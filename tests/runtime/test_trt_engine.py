@@ -12,15 +12,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from doubles.pycuda_double import Gpu
-from doubles.tensorrt_double import VERSIONS
+from doubles.tensorrt_double import SCRATCH_BYTES, VERSIONS
 from latentjet.runtime.bundle import Bundle
 from latentjet.runtime.check import check
 from latentjet.runtime.cuda import KINDS
 from latentjet.runtime.engine import open_engine
 from latentjet.runtime.errors import BackendError, InputError, PlanError
+from latentjet.runtime.trt import capsule
 from latentjet.runtime.trt_engine import TrtEngine
 
 BOTH = ("8.2.1", "8.5.3.1")  # by binding, by name
+OWN_SCRATCH = ("11.1", "rtx-1.7.1")  # there a context cannot be given its memory
 
 
 def given(rows, seed=0, classes=3):
@@ -200,6 +202,76 @@ def test_without_graphs_where_capturing_fails(plug, opened, expected, version, f
     assert board.gpu.counts["cuStreamBeginCapture_v2"] == tried
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("function", ["cuStreamBeginCapture_v2", "cuStreamEndCapture", "cuGraphInstantiate"])
+@pytest.mark.parametrize("after", ["run", "another size", "bare"])
+def test_the_run_after_a_capture_that_failed(plug, opened, expected, version, function, after):
+    """The CUDA runtime keeps the capture's error and gives it to the next launch, which is tried once more."""
+    board = plug(version, with_flags=False)
+    engine = opened()
+    for turn in range(2):
+        board.gpu.capture_status[function] = 901
+        engine.run(**given(3, turn))
+    assert board.gpu.last_error and engine.graphs == "off: {} returned 901".format(function)
+    if after == "bare":
+        engine.bare(3)()
+    else:
+        inputs = given(3 if after == "run" else 1, seed=5)
+        assert np.abs(engine.run(**inputs)["images"] - expected(inputs)).max() < 1e-6
+    assert board.gpu.last_error is None
+
+
+def test_a_launch_that_fails_twice_after_a_capture_that_failed_is_an_error(board, opened, sentence):
+    engine = opened()
+    board.gpu.capture_status["cuStreamBeginCapture_v2"] = 901
+    for _ in range(2):
+        engine.run(**given(3))
+    board.double.broken.add("execute")
+    enqueued = board.double.counts["enqueued"]
+    assert "enqueue: Cuda failure: 700" in sentence(BackendError, engine.run, **given(3))
+    assert board.double.counts["enqueued"] == enqueued + 2
+    sentence(BackendError, engine.run, **given(3))
+    assert board.double.counts["enqueued"] == enqueued + 3
+
+
+def scratch_in_use(board):
+    """Bytes of device memory that execution contexts work in: their own, and what an engine lends them."""
+    sizes = [len(block.bytes) for block in board.gpu.blocks if block.live and block.kind in ("device", "scratch")]
+    return sum(size for size in sizes if size % SCRATCH_BYTES == 0)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_contexts_of_an_engine_share_one_scratch_buffer(plug, built, expected, version):
+    """Each would take as much as the largest profile needs, and boards have 4 GB."""
+    board = plug(version)
+    bundle = Bundle.open(built("cvae", "--precision", "fp32", "--batch", "1,4,8"))
+    with TrtEngine.open(bundle, bundle.graph("decode"), memory="mapped") as engine:
+        for turn, rows in enumerate([1, 3, 8, 1, 3, 8, 1, 3, 8, 5, 2, 1]):
+            inputs = given(rows, turn)
+            assert np.abs(engine.run(**inputs)["images"] - expected(inputs)).max() < 1e-6
+        assert len(engine._lanes) == 3
+        assert scratch_in_use(board) == (3 if version in OWN_SCRATCH else 1) * 8 * SCRATCH_BYTES
+    assert scratch_in_use(board) == 0
+
+
+@pytest.mark.parametrize("version", ["8.0.1", "8.2.1", "8.4.1.5", "8.5.3.1"])
+def test_how_the_double_is_given_scratch_memory(plug, opened, version):
+    """A void* of pybind11 is a capsule, never a number."""
+    board = plug(version)
+    engine = opened()
+    with engine.cuda.active():
+        context = engine.engine.create_execution_context_without_device_memory()
+        if version == "8.5.3.1":
+            context.device_memory = int(engine._scratch)
+        else:
+            with pytest.raises(TypeError):
+                context.device_memory = int(engine._scratch)
+            context.device_memory = capsule(int(engine._scratch))
+        assert context.state.lent == int(engine._scratch)
+        del context
+    assert board.gpu.violations == []
+
+
 def test_the_certificate_says_why_there_are_no_graphs(board, built, capsys):
     board.gpu.capture_status["cuStreamBeginCapture_v2"] = 801
     built()
@@ -318,9 +390,11 @@ def test_everything_is_released_in_order(plug, opened, version, kind):
     board.gpu.events.clear()
     engine.close()
     memory = ["free device", "free pinned"] if kind == "device" else ["free " + kind]
-    contexts = ["delete IExecutionContext"] * 2
-    assert board.gpu.events[:6] == ["destroy graph"] * 2 + contexts + ["delete ICudaEngine", "delete Runtime"]
-    assert board.gpu.events[6:] == memory * 2 + ["destroy stream", "release context"]
+    contexts, scratch = ["delete IExecutionContext"] * 2, ["free device"]
+    if version in OWN_SCRATCH:
+        contexts, scratch = ["free scratch", "delete IExecutionContext"] * 2, []
+    expected = ["destroy graph"] * 2 + contexts + ["delete ICudaEngine", "delete Runtime"]
+    assert board.gpu.events == expected + scratch + memory * 2 + ["destroy stream", "release context"]
     assert board.gpu.leaks() == []
 
 
@@ -382,7 +456,7 @@ def test_closing_while_another_thread_runs(board, opened):
 
 
 @pytest.mark.parametrize("version", BOTH)
-@pytest.mark.parametrize("step", ["deserialize", "first memory", "last memory", "streams"])
+@pytest.mark.parametrize("step", ["deserialize", "scratch", "first memory", "last memory", "streams"])
 def test_opening_that_fails_leaves_nothing(plug, built, version, step, monkeypatch, sentence):
     board = plug(version)
     bundle, seen = Bundle.open(built("cvae", "--precision", "fp32")), []
@@ -394,8 +468,10 @@ def test_opening_that_fails_leaves_nothing(plug, built, version, step, monkeypat
             raise board.drv.MemoryError("cuStreamCreate failed: out of memory")
 
         monkeypatch.setattr(board.drv, "Stream", fails)
+    elif step == "scratch":
+        board.gpu.fail_allocation = lambda kind, size: size % SCRATCH_BYTES == 0
     else:
-        board.gpu.fail_allocation = lambda kind, size: seen.append(kind) or len(seen) == (1 if step[0] == "f" else 4)
+        board.gpu.fail_allocation = lambda kind, size: seen.append(kind) or len(seen) == (2 if step[0] == "f" else 5)
     with pytest.raises((BackendError, PlanError)):
         TrtEngine.open(bundle, bundle.graph("decode"))
     gc.collect()
