@@ -22,6 +22,7 @@ from ..runtime.version import VERSION
 from ..train.models import RealNVP
 from . import precision
 from .compact import compact
+from .couplings import kept_apart, take_apart
 from .figures import figures
 from .fold import fold
 from .graphs import GraphSpec, Method, graphs_of, reference_inputs
@@ -32,13 +33,15 @@ from .to_onnx import to_onnx
 
 
 class Packed(NamedTuple):
-    """One exported graph: its spec, manifest entry, ONNX graph and files, and reference arrays by GRAPH/NAME."""
+    """One exported graph: its spec, manifest entry, ONNX graph as traced, files, reference arrays by GRAPH/NAME; apart:
+    the graph of the float32 file where it is in another form (couplings.py)."""
 
     spec: GraphSpec
     entry: dict
     model: onnx.ModelProto
     contents: dict
     reference: dict
+    apart: onnx.ModelProto = None
 
 
 def export_checkpoint(source, path, target="tx2", overwrite=False, progress=print, with_weights=True, compacted=False):
@@ -59,7 +62,8 @@ def export_checkpoint(source, path, target="tx2", overwrite=False, progress=prin
         names = [name for name in spec.inputs if name in inputs]
         progress(f"graph '{spec.name}': tracing, lowering to opset {target.opset}, looking up each operator")
         chosen = {name: inputs[name] for name in names}
-        packed[spec.name] = pack(Method(model, spec.method), Method(folded, spec.method), chosen, spec, target)
+        apart = take_apart if isinstance(model, RealNVP) else None
+        packed[spec.name] = pack(Method(model, spec.method), Method(folded, spec.method), chosen, spec, target, apart)
     manifest = {
         **source.about,
         "image": list(model.image),
@@ -74,8 +78,11 @@ def export_checkpoint(source, path, target="tx2", overwrite=False, progress=prin
     return write(path, manifest, packed, weights, overwrite, progress, compacted)
 
 
-def pack(eager, folded, inputs, spec, target):
-    """Eager and folded module, {input name: tensor}, spec, Target -> Packed; the reference is the eager one's."""
+def pack(eager, folded, inputs, spec, target, rewrite=None):
+    """Eager and folded module, {input name: tensor}, spec, Target -> Packed; the reference is the eager one's.
+
+    rewrite: function from the graph to the form of it that its float32 file has.
+    """
     with torch.no_grad():
         outputs = eager(*inputs.values())
     outputs = outputs if isinstance(outputs, (tuple, list)) else [outputs]
@@ -91,15 +98,17 @@ def pack(eager, folded, inputs, spec, target):
     model = to_onnx(folded, inputs, spec.outputs, target)
     notes = lint(model, target)
     model = without_traces(model)
+    stored = rewrite(model) if rewrite else model
     entry = {
         "file": f"{spec.name}.onnx",
         "inputs": [described(name, tensor) for name, tensor in inputs.items()],
         "outputs": [described(name, tensor) for name, tensor in named.items()],
         "tolerance": spec.tolerance,
-        "figures": {**figures(model), "notes": notes},
+        "figures": {**figures(stored), "notes": notes},
     }
     arrays = {f"{spec.name}/{name}": tensor.detach().numpy() for name, tensor in {**inputs, **named}.items()}
-    return Packed(spec, entry, model, {entry["file"]: model.SerializeToString()}, arrays)
+    contents = {entry["file"]: stored.SerializeToString()}
+    return Packed(spec, entry, model, contents, arrays, stored if rewrite else None)
 
 
 def add_half(packed, calibration, bound=0.0):
@@ -114,6 +123,8 @@ def add_half(packed, calibration, bound=0.0):
             decision = precision.decide(item.model, proof, ranging, encoder, bound)
             file = f"{item.spec.name}.fp16.onnx"
             item.entry["precision"] = precision.entry(decision, file, bound)
+            if item.apart:
+                item.entry["precision"]["keep_float32"] = kept_apart(decision.keep, item.apart)
             if decision.model:
                 item.contents[file] = decision.model.SerializeToString()
 

@@ -15,7 +15,8 @@ A folder, or the same files in one .zip, without subfolders but for plans/ (writ
 Every file is named in `files`, and its size and sha256 are compared before it is used. Arrays are read with
 allow_pickle=False; nothing is ever unpickled. File names are plain: letters, digits, dot, dash, underscore.
 
-Format history: 1, the first; 2, files may be made of parts (a bundle without any is still written as 1).
+Format history: 1, the first; 2, files may be made of parts; 3, of parts in several runs. Each bundle is written as the
+oldest that can hold it.
 """
 
 import hashlib
@@ -33,7 +34,7 @@ import numpy as np
 from . import files, parts, shipped
 from .errors import BundleError
 
-FORMATS = (1, 2)
+FORMATS = (1, 2, 3)
 MANIFEST = "bundle.json"
 PLAIN_NAME = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")
 PIXELS = ("rounded", "dequantised")  # x = x8 / 255, or x = (x8 + uniform noise) / 256
@@ -298,7 +299,8 @@ def write(path, manifest, contents, overwrite=False, verify=None, listed=None):
     for name in listed:
         entries[name]["parts"] = listed[name]
         stored[name] = parts.cut(contents[name], listed[name])
-    text = json.dumps(dict(manifest, format=2 if listed else 1, files=entries), indent=1, sort_keys=True)
+    number = 3 if any(len(part) > 4 for found in listed.values() for part in found) else 2 if listed else 1
+    text = json.dumps(dict(manifest, format=number, files=entries), indent=1, sort_keys=True)
     with files.staged_folder(str(path), overwrite) as folder:
         for name, content in [(MANIFEST, text.encode("utf-8"))] + sorted(stored.items()):
             with open(os.path.join(folder, name), "wb") as handle:

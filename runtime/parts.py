@@ -4,6 +4,8 @@ weights, and their references the same images.
 A file that is made of parts has in bundle.json, beside its size and sum, `parts`: [[at, start, count, kind], ...],
 rising. From its byte `at` on it holds `count` float32 values that begin at byte `start` of the constants, as they are
 ("float32") or rounded to half ("float16"), little-endian; what lies between is stored, in order, under its own name.
+A part [at, start, count, kind, rows, step] is `rows` such runs, one after the other, that begin `step` bytes apart in
+the constants: some input channels of a convolution's weights.
 The sum is that of the whole file, so that a part put together wrongly never gets out. constants.bin holds the first
 bytes of all constants, then the second and so on: the bytes of exponents, side by side, are what deflate makes smaller.
 """
@@ -16,7 +18,16 @@ WIDTHS = {"float32": 4, "float16": 2}
 
 def length(parts):
     """Bytes of a file that come from the constants. Garbled ones raise KeyError, TypeError or ValueError."""
-    return sum(count * WIDTHS[kind] for _, _, count, kind in parts)
+    return sum(rows * count * WIDTHS[kind] for _, _, count, kind, rows, _ in map(unpacked, parts))
+
+
+def unpacked(part):
+    """A part as it is listed -> (at, start, count, kind, rows, step). Raises TypeError, ValueError."""
+    at, start, count, kind, *more = part
+    rows, step = more or (1, 0)
+    if rows < 1 or (rows > 1 and step < 4 * count):
+        raise ValueError("part {} has runs that overlap, or none".format(part))
+    return at, start, count, kind, rows, step
 
 
 def converted(block, kind):
@@ -40,11 +51,13 @@ def from_planes(planes):
 def assemble(stored, parts, constants):
     """What is stored of a file, its parts, the constants -> the whole file. Raises ValueError for parts outside."""
     pieces, taken, done = [], 0, 0
-    for at, start, count, kind in parts:
-        between, end = at - done, start + 4 * count
+    for part in parts:
+        at, start, count, kind, rows, step = unpacked(part)
+        between, end = at - done, start + (rows - 1) * step + 4 * count
         if between < 0 or start < 0 or count < 1 or end > len(constants) or taken + between > len(stored):
-            raise ValueError("part {} lies outside".format([at, start, count, kind]))
-        block = converted(constants[start:end], kind)
+            raise ValueError("part {} lies outside".format(part))
+        starts = [start + row * step for row in range(rows)]
+        block = converted(b"".join(constants[begin : begin + 4 * count] for begin in starts), kind)
         pieces += [stored[taken : taken + between], block]
         taken, done = taken + between, at + len(block)
     return b"".join(pieces + [stored[taken:]])
@@ -53,7 +66,7 @@ def assemble(stored, parts, constants):
 def cut(content, parts):
     """A whole file -> what is to be stored of it: all but its parts."""
     pieces, done = [], 0
-    for at, _, count, kind in parts:
-        pieces.append(content[done:at])
-        done = at + count * WIDTHS[kind]
+    for part in parts:
+        pieces.append(content[done : part[0]])
+        done = part[0] + length([part])
     return b"".join(pieces + [content[done:]])

@@ -80,7 +80,7 @@ def test_fusion_leaves_one_layer_and_few_kernels_of_each_graph(bundles, rtx_laye
 
 def test_every_convolution_is_one_kernel_and_there_is_little_else(bundles, rtx_layers):
     """What the flow's shape is for: a coupling is three convolutions, and all of its arithmetic is one kernel more."""
-    graph = onnx.load(bundles / "realnvp.bundle" / "decode.onnx").graph
+    graph = onnx.load(bundles / "realnvp.bundle" / "decode.fp16.onnx").graph
     convolutions = sum(node.op_type == "Conv" for node in graph.node)
     _, _, kernels = rtx_layers.counts((bundles / "realnvp.bundle" / "decode.fp16.onnx").read_bytes())
     assert sum(kind == "correlation" for _, kind in kernels) == convolutions == 12

@@ -47,6 +47,18 @@ def test_numbers_are_stored_once(exported):
     assert os.path.getsize(exported["compact"]) < os.path.getsize(exported["plain"])
 
 
+def test_weights_that_are_some_columns_of_others_are_stored_with_them():
+    weight = np.random.RandomState(1).standard_normal((8, 7, 3, 3)).astype("<f4")
+    own, shared = (np.ascontiguousarray(part) for part in (weight[:, :2], weight[:, 2:]))
+    contents = {"a.onnx": onnx_of({"own": own, "shared": shared}), "weights.npz": npz({"w": weight}, compressed=False)}
+    full, parts = compact(contents)
+    assert len(full[CONSTANTS]) == weight.nbytes and sorted(part[2:] for part in parts["a.onnx"]) == [
+        [18, "float32", 8, 252], [45, "float32", 8, 252],
+    ]  # fmt: skip
+    for name, listed in parts.items():
+        assert assemble(cut(contents[name], listed), listed, from_planes(full[CONSTANTS])) == contents[name]
+
+
 def test_a_copy_is_plain_again(exported, tmp_path):
     assert main(["copy", str(exported["compact"]), str(tmp_path / "copy.bundle")]) == 0
     copy, plain = Bundle.open(tmp_path / "copy.bundle"), Bundle.open(exported["plain"])

@@ -159,9 +159,9 @@ def test_a_lacking_key_is_named(bundle, sentence):
 
 
 def test_a_newer_format_asks_for_an_upgrade_whatever_else_changed(bundle, sentence):
-    (bundle / "bundle.json").write_text('{"format": 3, "parts": []}')
+    (bundle / "bundle.json").write_text('{"format": 4, "parts": []}')
     text = sentence(BundleError, Bundle.open, bundle)
-    assert "has bundle format 3, this latentjet reads 1 and 2" in text and "upgrade latentjet" in text
+    assert "has bundle format 4, this latentjet reads 1 and 2 and 3" in text and "upgrade latentjet" in text
 
 
 @pytest.mark.parametrize("number", [0, -1, "1", None, [1], 1.5, 1.0, True])

@@ -36,6 +36,17 @@ def test_what_is_cut_is_put_together_again():
     assert assemble(stored, PARTS, VALUES.tobytes()) == CONTENT
 
 
+def test_a_part_in_runs_is_some_columns_of_a_matrix(made):
+    table = VALUES.reshape(5, 8)
+    content = b"head" + table[:, 2:5].tobytes() + table[:, :2].astype("<f2").tobytes() + b"tail"
+    parts = [[4, 8, 3, "float32", 5, 32], [64, 0, 2, "float16", 5, 32]]
+    assert cut(content, parts) == b"headtail" and length(parts) == len(content) - 8
+    assert assemble(b"headtail", parts, VALUES.tobytes()) == content
+    with_runs = [[4, 0, 15, "float32", 2, 60], PARTS[1]]
+    opened = Bundle.open(made(with_runs))
+    assert opened.manifest["format"] == 3 and opened.read("notes.txt") == CONTENT
+
+
 def test_a_file_without_parts_is_itself():
     assert cut(CONTENT, []) == CONTENT and assemble(CONTENT, [], b"") == CONTENT and length([]) == 0
 
@@ -101,6 +112,12 @@ def garble(place, change):
         [[4, 0, 0, "float32"]],
         [[4, 0, 30, "float64"]],
         [[4, 0, 30]],
+        [[4, 0, 30, "float32", 1]],
+        [[4, 0, 30, "float32", 0, 4]],
+        [[4, 0, 3, "float32", 10, 11]],
+        [[4, 0, 3, "float32", 10, 20]],
+        [[4, 0, 3, "float32", 1.5, 12]],
+        [[4, 0, 3, "float32", 10**12, 12]],
         [[4, 0, "30", "float32"]],
         [[4, 0, 1.5, "float32"]],
         [PARTS[1], PARTS[0]],
