@@ -18,7 +18,8 @@ A file holds one run, as JSON:
     settings   {rounds, burst_s, threads, seed, scenarios, rate_hz, left_out [{system, reason}], ...}
     results    [{case {scenario, system, precision, batch, threads}, seconds [[host seconds, one list a round]],
                device_seconds (the same shape, or null), figures {of the scenario, see scenarios.py},
-               largest_difference, levels {within_2: share of values, largest}, memory {process_bytes, device_bytes},
+               largest_difference, levels {within_2: share of values, largest},
+               memory {process_bytes, device_bytes, left_out (on a GPU without memory of its own)},
                energy_j_per_image (null without rails), note}]
     layers     [{system, batch, layers [{name, operators [...], layer (the model's), seconds}]}]
     warnings   [{what, advice}]

@@ -135,10 +135,10 @@ class Session:
                 self.leave_out(name, error)
                 continue
             self.engines[name] = engine
-            self.memory[name] = {
-                "process_bytes": memory.growth(resident, memory.process_bytes(self.machine)),
-                "device_bytes": memory.growth(free_bytes(engine), free),
-            }
+            self.memory[name] = memory.measured(
+                memory.growth(resident, memory.process_bytes(self.machine)),
+                memory.growth(free_bytes(engine), free), on_device(engine),
+            )  # fmt: skip
 
     def opened(self, name):
         settings = self.settings
@@ -227,7 +227,8 @@ class Session:
         engine, checked = self.engines[name], isinstance(verdict, loads.Verdict)
         case = Case(scenario, name, engine.precision, batch, self.settings.threads)
         windows = [Window(began, ended, calls * batch) for began, ended, calls in timing.windows]
-        notes = [loads.UNCHECKED.get(name, ""), graphs_of(name, engine), note]
+        peak = self.memory[name].get("left_out", "") if scenario == "cold" else ""
+        notes = [loads.UNCHECKED.get(name, ""), graphs_of(name, engine), note, peak]
         self.results.append(
             Result(
                 case, timing.rounds, verdict.largest if checked else None, "; ".join(filter(None, notes)),

@@ -17,7 +17,14 @@ def section(run):
         lead = ["Idle, before the run: {}.".format(
             ", ".join("{} {} W".format(rail, short(value)) for rail, value in run.power["idle_w"].items())
         )]  # fmt: skip
-    return Section("power", title, lead, pictures, tables)
+    left_out = sorted({item.memory["left_out"] for item in run.results if item.memory.get("left_out")})
+    notes = ["{}: {}.".format(", ".join(without_gpu(run, text)), text) for text in left_out]
+    return Section("power", title, lead, pictures, tables, notes)
+
+
+def without_gpu(run, text):
+    """Labels of the systems whose memory leaves something out, each once."""
+    return list(dict.fromkeys(label(item.case) for item in run.results if item.memory.get("left_out") == text))
 
 
 def watts(run):
