@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from . import files, kept_layers, old_products
 from .errors import PlanError
-from .trt import Log, explained
+from .trt_messages import Log, explained
 
 CACHE_NAME = "timing.cache"
 LEAST_WORKSPACE, MOST_WORKSPACE = 1 << 26, 1 << 30

@@ -20,7 +20,9 @@ from .cuda import CaptureError, Cuda, Stopwatch, capture
 from .engine import Engine
 from .errors import BackendError, PlanError
 from .interrupts import held_back
-from .trt import Api, Log, explained, load
+from .trt import Api, load
+from .trt_messages import Log, explained
+from .trt_tensors import Bindings, NamedTensors
 
 OPEN = weakref.WeakSet()  # engines to close before the interpreter takes the modules apart
 
@@ -343,35 +345,3 @@ class Lane:
         if self.graph is not None:
             self.graph.free()
         self.batch, self.graph = batch, None
-
-
-class Bindings:
-    """Running by binding index: TensorRT 8.0 to 8.4. Each profile has its own block of bindings."""
-
-    def __init__(self, engine):
-        self.engine = engine
-        self.block = engine.num_bindings // engine.num_optimization_profiles
-        self.names = [engine.get_binding_name(index) for index in range(self.block)]
-
-    def prepare(self, context, profile, shapes, addresses):
-        """Set the shapes of the inputs -> function that puts one run on a stream, given its handle, and is False where
-        TensorRT refuses; None where it refuses the shapes. Its log says why."""
-        pointers, start = [0] * self.engine.num_bindings, profile * self.block
-        for index, name in enumerate(self.names):
-            pointers[start + index] = addresses[name]
-            if name in shapes and not context.set_binding_shape(start + index, shapes[name]):
-                return None
-        return lambda handle: context.execute_async_v2(pointers, handle)
-
-
-class NamedTensors:
-    """Running by tensor name: TensorRT 8.5 and later."""
-
-    def __init__(self, engine):
-        self.engine = engine
-
-    def prepare(self, context, profile, shapes, addresses):
-        """As Bindings.prepare."""
-        done = [context.set_input_shape(name, shape) for name, shape in shapes.items()]
-        done += [context.set_tensor_address(name, address) for name, address in addresses.items()]
-        return context.execute_async_v3 if all(done) else None
