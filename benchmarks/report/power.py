@@ -8,7 +8,8 @@ from .parts import Picture, Section, Table
 def section(run):
     """Run -> Section, or None where nothing was recorded."""
     pictures = [item for item in (watts(run), megahertz(run), rounds(run)) if item]
-    tables = [item for item in (energy_table(run), memory_table(run)) if item]
+    memory = memory_table(run)
+    tables = [item for item in (energy_table(run), memory) if item]
     if not pictures and not tables:
         return None
     title = "Power, clocks and rounds over time" if run.power or run.clocks else "Over the time of the run"
@@ -17,7 +18,7 @@ def section(run):
         lead = ["Idle, before the run: {}.".format(
             ", ".join("{} {} W".format(rail, short(value)) for rail, value in run.power["idle_w"].items())
         )]  # fmt: skip
-    left_out = sorted({item.memory["left_out"] for item in run.results if item.memory.get("left_out")})
+    left_out = sorted({item.memory["left_out"] for item in run.results if memory and item.memory.get("left_out")})
     notes = ["{}: {}.".format(", ".join(without_gpu(run, text)), text) for text in left_out]
     return Section("power", title, lead, pictures, tables, notes)
 

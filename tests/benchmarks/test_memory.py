@@ -16,7 +16,8 @@ def test_a_jetsons_figures_say_that_they_leave_out_the_gpu(plug, built, name, sh
     kept = {item.case.system: item.memory for item in run.results}
     assert kept["trt"].get("left_out") == (memory.LEFT_OUT if shared else None)
     assert "left_out" not in kept["ort"] and (kept["trt"]["device_bytes"] is None) == shared
-    section = power.section(run)
+    grown = [item._replace(memory=dict(item.memory, process_bytes=1 << 20)) for item in run.results]
+    section = power.section(run._replace(results=tuple(grown)))  # so soon after another run nothing may have grown
     assert bool(section.notes) == shared
     if shared:
         assert "trt" in section.notes[0] and "ort" not in section.notes[0] and "leaves out the GPU's" in section.notes[0]
