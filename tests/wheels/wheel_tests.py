@@ -17,7 +17,6 @@ import tensorrt
 from doubles import compare, plugged, pycuda_double, tensorrt_double
 from latentjet.runtime import build, cuda, trt, trt_engine
 from latentjet.runtime import child as children
-from latentjet.runtime import compile as compiling
 from latentjet.runtime.cli import main
 from latentjet.runtime.errors import PlanError
 
@@ -94,7 +93,7 @@ def test_the_real_methods_take_what_the_project_gives_them(used):
     print("\n".join("{}.{}".format(*item) for item in sorted(used)))
 
 
-@pytest.mark.parametrize("module", [trt, trt_engine, compiling], ids=lambda module: module.__name__.split(".")[-1])
+@pytest.mark.parametrize("module", [trt, trt_engine], ids=lambda module: module.__name__.split(".")[-1])
 def test_names_in_the_sources_are_there_if_the_double_has_them(double, module):
     found = compare.mentioned(Path(module.__file__).read_text(encoding="utf-8"))
     for path in found:
@@ -115,6 +114,34 @@ def test_the_runtime_sees_the_same_differences_in_both(double):
     real, other = trt.Api(tensorrt), trt.Api(double)
     for name in ("version", "typed", "constraints", "named", "inspects"):
         assert getattr(real, name) == getattr(other, name)
+
+
+def test_plugins_are_there_once_they_are_registered():
+    """In a process that only reads plans; with the project's logger, which is Python's."""
+    script = (
+        "import tensorrt; from latentjet.runtime.trt import Api, Log\n"
+        "def known(): return [item.name for item in tensorrt.get_plugin_registry().plugin_creator_list]\n"
+        "print('InstanceNormalization_TRT' in known())\n"
+        "Api(tensorrt).register_plugins(Log())\n"
+        "print('InstanceNormalization_TRT' in known())"
+    )
+    assert child(script).stdout.decode().split() == ["False", "True"]
+
+
+def test_scratch_memory_is_a_capsule_or_a_number_for_both(double):
+    stated = tensorrt.IExecutionContext.device_memory.fset.__doc__
+    assert ("arg1: capsule" in stated) == ("arg1: int" not in stated) == wants_a_capsule(double)
+    assert tensorrt.IExecutionContext.device_memory.fget is None
+
+
+def wants_a_capsule(double):
+    context = double.double.new("IExecutionContext", changes=[0], alive=[True])
+    try:
+        context.device_memory = 4096
+        return False
+    except TypeError:
+        context.device_memory = trt.capsule(4096)
+        return context.state.lent == 4096
 
 
 def test_the_projects_logger_is_called_by_tensorrt():
