@@ -92,22 +92,25 @@ def misfits(certificate, bundle, device):
         if certificate["device"].get(key) != device.get(key)
     ]
     described = bundle.graph(certificate["graph"])
-    if certificate["onnx_sha256"] != bundle.manifest["files"][onnx_file(described, certificate)]["sha256"]:
+    sums = [bundle.manifest["files"].get(name, {}).get("sha256") for name in onnx_files(described)]
+    if certificate["onnx_sha256"] not in sums:
         found.append("another export of this graph")
     return found
 
 
 def graphs(certificate, memory):
-    """"on", or why the plan runs without CUDA graphs with this kind of memory: they were wrong when it was built."""
-    dropped = certificate.get("cuda_graphs_dropped")  # not there before 0.2
-    why = dropped.get(memory) if isinstance(dropped, dict) else None
-    return "off: {}".format(why) if why else "on"
+    """"on", or why the plan runs without CUDA graphs with this kind of memory: they were wrong when it was built, or it
+    is so old that nobody compared them."""
+    dropped = certificate.get("cuda_graphs_dropped")
+    if not isinstance(dropped, dict):
+        return "off: the plan was built before 0.2, when replays were not compared; build it again"
+    return "off: {}".format(dropped[memory]) if memory in dropped else "on"
 
 
-def onnx_file(graph, certificate):
-    """The ONNX file that a plan was built from: the one typed in half, where that was read."""
-    typed = certificate.get("typed") and certificate["precision"] == "fp16" and graph.precision
-    return graph.precision["file"] or graph.file if typed else graph.file
+def onnx_files(graph):
+    """The ONNX files that a plan of a graph can have been built from."""
+    half = graph.precision["file"] if graph.precision else None
+    return [name for name in (graph.file, half, graph.tensorrt8) if name]
 
 
 def read(bundle, graph, precision, device):

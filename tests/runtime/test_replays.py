@@ -11,12 +11,13 @@ import pytest
 from latentjet.benchmarks import suite
 from latentjet.runtime import staging
 from latentjet.runtime.bundle import Bundle
-from latentjet.runtime.check import check
+from latentjet.runtime.check import check, repeated
 from latentjet.runtime.cli import main
 from latentjet.runtime.cuda import KINDS
 from latentjet.runtime.engine import open_engine
 from latentjet.runtime.errors import CheckError
 from latentjet.runtime.model import Model
+from latentjet.runtime.trt_engine import TrtEngine
 
 WRONG = ("nothing", "stale")
 
@@ -63,6 +64,21 @@ def test_a_model_never_uses_the_graphs_that_were_dropped(board, copied, replays)
     assert check(Bundle.open(path), "trt")[1][0].passed
 
 
+def test_a_plan_whose_replays_nobody_compared_runs_without_graphs(board, built):
+    """A certificate of before 0.2 does not say."""
+    path = built()
+    place = os.path.join(path, "plans", next(name for name in os.listdir(os.path.join(path, "plans")) if "json" in name))
+    with open(place) as handle:
+        found = json.load(handle)
+    del found["cuda_graphs_dropped"]
+    with open(place, "w") as handle:
+        json.dump(found, handle)
+    board.gpu.replays = "nothing"
+    with open_engine(Bundle.open(path), "decode", "trt") as engine:
+        assert engine.graphs == "off: the plan was built before 0.2, when replays were not compared; build it again"
+    assert all(item.passed for item in check(Bundle.open(path), "trt")[1])
+
+
 def only(board, kind, replays):
     """Graphs are replayed wrongly where they were captured with one kind of memory."""
     launch = board.libcuda.cuGraphLaunch
@@ -85,8 +101,6 @@ def test_every_kind_of_memory_is_tried(board, copied, kind, capsys):
     assert kind in found["cuda_graphs_dropped"]
     line = capsys.readouterr().out
     assert found["memory"] == kind or "{} without CUDA graphs: replayed".format(kind) in line
-    from latentjet.runtime.trt_engine import TrtEngine
-
     bundle = Bundle.open(path)
     for memory in KINDS:
         with TrtEngine.open(bundle, bundle.graph("decode"), memory=memory) as engine:
@@ -135,8 +149,6 @@ def test_every_profile_is_replayed_with_rows_that_change(board, built):
             return found
 
         engine.run = watched
-        from latentjet.runtime.check import repeated
-
         assert len(list(repeated(engine, *bundle.reference("decode")))) == 12
     assert {size for size, _ in seen} == {1, 4, 9}
     for size in (1, 4, 9):
