@@ -83,10 +83,12 @@ def live(work, reader, writer):
         os.close(reader)
         answer = answer_of(work)
     finally:
-        write(writer, json.dumps(answer).encode("utf-8"))
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
-        os._exit(0)
+        try:
+            write(writer, json.dumps(answer).encode("utf-8"))
+            for stream in (sys.stdout, sys.stderr):
+                stream.flush()
+        finally:
+            os._exit(0)  # whatever went wrong: nothing of the parent's may run twice
 
 
 def die_with_the_parent():

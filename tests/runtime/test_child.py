@@ -232,6 +232,24 @@ def test_a_child_that_says_nothing(sentence):
     assert text == "graph 'decode': its process ended with status 3 and without an answer"
 
 
+def test_a_child_ends_also_where_it_cannot_write(monkeypatch):
+    """Else it would go on as a second parent."""
+    parent = os.getpid()
+
+    class Full:
+        def flush(self):
+            if os.getpid() != parent:
+                raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(sys, "stdout", Full())
+    assert child.run(lambda: "done", "it") == "done"
+    assert os.getpid() == parent
+
+
+def test_an_answer_that_is_no_plain_value(sentence):
+    assert "without an answer" in sentence(PlanError, child.run, lambda: object(), "it")
+
+
 def test_progress_while_a_child_is_silent():
     seen = []
     child.run(lambda: time.sleep(0.2), "it", seen.append, every_s=0.02)
