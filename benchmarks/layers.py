@@ -25,7 +25,8 @@ def measure(bundle, engine, system, batches, threads, seed=0):
     tell = {"ort": of_onnx_runtime, "trt": of_tensorrt}.get(engine.backend)
     if tell is None:
         return []
-    known = nodes.read(bundle.read(engine.graph.file))
+    file = engine.graph.tensorrt8 if engine.backend == "trt" else None
+    known = nodes.read(bundle.read(file or engine.graph.file))
     found = []
     for batch in batches:
         inputs, _ = loads.rows(bundle, engine.graph.name, batch, seed)

@@ -6,7 +6,8 @@ convolutions of one array, while a join costs it a copy of the planes for each c
 (into its blocked convolutions), but only where it knows that both have the same batch: hence `keep_batch`.
 
 TensorRT for RTX joins for free and merges no convolutions: the graph typed in half, which TensorRT 8 cannot read,
-stays joined.
+stays joined. ONNX Runtime's file is taken apart where that suits it (`suits_blocks`); else TensorRT 8 has one of its
+own.
 """
 
 import math
@@ -17,18 +18,21 @@ from onnx import helper, numpy_helper
 
 from .lower import infer_shapes
 
+BLOCK = 16  # channels that a vector of AVX-512 holds
 SHARED, SUM = "_shared", "_sum"  # what the names of the two new nodes add to that of the convolution
 
 
 def take_apart(model):
     """ModelProto -> a new one, the same function, where each convolution of a join with a shared part is two.
 
-    Shared is a part that several such joins have; a join of which no part is shared stays.
+    Shared is a part that several such joins have; a join of which no part is shared stays. None if all do.
     """
     apart = onnx.ModelProto()
     apart.CopyFrom(model)
     graph, shapes = apart.graph, infer_shapes(model)
     joins, nodes = shared_joins(graph), []
+    if not joins:
+        return None
     dropped = {join.name for join, _ in joins.values()}
     for node in graph.node:
         if node.name in joins:
@@ -41,6 +45,17 @@ def take_apart(model):
     drop_unused(graph)
     onnx.checker.check_model(apart, full_check=True)
     return apart
+
+
+def suits_blocks(model):
+    """Does ONNX Runtime compute a graph taken apart as fast as the joined one?
+
+    Its convolutions take channels in blocks of 8 or 16. Measured on a Xeon: 16 label planes are a fifth to a quarter
+    faster apart; 10 are 1 % slower with AVX-512, and 9 to 16 % without it.
+    """
+    weights = {item.name: item for item in model.graph.initializer}
+    shared = [node for node in model.graph.node if node.op_type == "Conv" and node.name.endswith(SHARED)]
+    return all(weights[node.input[1]].dims[1] % BLOCK == 0 for node in shared)
 
 
 def shared_joins(graph):

@@ -22,7 +22,7 @@ from ..runtime.version import VERSION
 from ..train.models import RealNVP
 from . import precision
 from .compact import compact
-from .couplings import kept_apart, take_apart
+from .couplings import kept_apart, suits_blocks, take_apart
 from .figures import figures
 from .fold import fold
 from .graphs import GraphSpec, Method, graphs_of, reference_inputs
@@ -34,7 +34,7 @@ from .to_onnx import to_onnx
 
 class Packed(NamedTuple):
     """One exported graph: its spec, manifest entry, ONNX graph as traced, files, reference arrays by GRAPH/NAME; apart:
-    the graph of the float32 file where it is in another form (couplings.py)."""
+    the graph that TensorRT 8 reads, where it has another form (couplings.py)."""
 
     spec: GraphSpec
     entry: dict
@@ -81,7 +81,7 @@ def export_checkpoint(source, path, target="tx2", overwrite=False, progress=prin
 def pack(eager, folded, inputs, spec, target, rewrite=None):
     """Eager and folded module, {input name: tensor}, spec, Target -> Packed; the reference is the eager one's.
 
-    rewrite: function from the graph to the form of it that its float32 file has.
+    rewrite: function from the graph to the form of it for TensorRT 8, None where there is no other.
     """
     with torch.no_grad():
         outputs = eager(*inputs.values())
@@ -98,7 +98,8 @@ def pack(eager, folded, inputs, spec, target, rewrite=None):
     model = to_onnx(folded, inputs, spec.outputs, target)
     notes = lint(model, target)
     model = without_traces(model)
-    stored = rewrite(model) if rewrite else model
+    apart = rewrite(model) if rewrite else None
+    stored = apart if apart and suits_blocks(apart) else model
     entry = {
         "file": f"{spec.name}.onnx",
         "inputs": [described(name, tensor) for name, tensor in inputs.items()],
@@ -108,7 +109,23 @@ def pack(eager, folded, inputs, spec, target, rewrite=None):
     }
     arrays = {f"{spec.name}/{name}": tensor.detach().numpy() for name, tensor in {**inputs, **named}.items()}
     contents = {entry["file"]: stored.SerializeToString()}
-    return Packed(spec, entry, model, contents, arrays, stored if rewrite else None)
+    if apart and stored is model:
+        refuse_difference(apart, inputs, named, spec)
+        entry["tensorrt8"] = f"{spec.name}.trt8.onnx"
+        contents[entry["tensorrt8"]] = apart.SerializeToString()
+    return Packed(spec, entry, model, contents, arrays, apart)
+
+
+def refuse_difference(model, inputs, named, spec):
+    """Raise CheckError unless ONNX Runtime gives for a graph what eager PyTorch gave; `write` checks other files."""
+    made = precision.session(model).run(list(named), {name: tensor.numpy() for name, tensor in inputs.items()})
+    for (name, tensor), array in zip(named.items(), made, strict=True):
+        largest = float(np.abs(array - tensor.numpy()).max())
+        if not largest <= spec.tolerance:
+            raise CheckError(
+                f"graph '{spec.name}' for TensorRT 8: output '{name}' differs from eager PyTorch by {largest:.3g}, "
+                f"allowed are {spec.tolerance:.0e}: nothing was written"
+            )
 
 
 def add_half(packed, calibration, bound=0.0):

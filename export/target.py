@@ -43,6 +43,10 @@ STRICTER = {
     "RandomUniformLike": NO_SEED,
     "NonMaxSuppression": "its plugin is experimental and pads its output to a fixed size",
 }
+# between a Shape and the operation that it is for
+SHAPE_ARITHMETIC = (
+    "Concat", "Gather", "Slice", "Squeeze", "Unsqueeze", "Cast", "Identity", "Reshape", "Add", "Mul", "Sub", "Div",
+)  # fmt: skip
 STRICTER_TYPES = {
     "DOUBLE": ("TensorRT computes DOUBLE in float32, which is another function", "cast with .float()"),
     "INT8": (NO_INT8, "cast with .float()"),
@@ -62,7 +66,7 @@ def lint(model, target):
     Raises ExportError with each node that the target cannot run, the reason, and the remedy.
     """
     findings = everything(model, target.tensorrt)
-    problems = [sentence(node, item) for node, item in findings if item.level != DEPENDS]
+    problems = [sentence(node, item) + wanted_by(node, model) for node, item in findings if item.level != DEPENDS]
     if problems:
         shown = "\n  ".join(problems[:8]) + (f"\n  and {len(problems) - 8} more" if len(problems) > 8 else "")
         raise ExportError(f"TensorRT {target.tensorrt} on the {target.name} cannot run this graph:\n  {shown}")
@@ -99,6 +103,19 @@ def sentence(node, finding):
     if node is None:
         return f"{finding.reason}; {finding.remedy}" if finding.remedy else finding.reason
     return f"{described(node)}: {finding.reason}; {finding.remedy or remedy(node.op_type)}"
+
+
+def wanted_by(node, model):
+    """Of a Shape: "; it is for node ...", the operation that computes on it, which a user knows. Else nothing."""
+    if node is None or node.op_type not in ("Shape", "Size"):
+        return ""
+    names = set(node.output)
+    for reader in model.graph.node:
+        if names & set(reader.input):
+            if reader.op_type not in SHAPE_ARITHMETIC:
+                return f"; it is for {described(reader)}"
+            names.update(reader.output)
+    return ""
 
 
 def older_notes(model, target):

@@ -7,6 +7,7 @@ A folder, or the same files in one .zip, without subfolders but for plans/ (writ
                     files {name: {sha256, bytes}}, made_by
     NAME.onnx       one graph each: decode, and for flows encode and log_prob
     NAME.fp16.onnx  a graph typed in half precision, for strongly typed TensorRT
+    NAME.trt8.onnx  a graph in the form of which TensorRT 8 makes the fewest kernels, where that is another
     reference.npz   GRAPH/NAME: inputs and eager float32 outputs of each graph, same rows
     weights.npz     the model's weights by name; read only by the eager baseline, and may be left out
     preview.png     a grid of samples
@@ -52,7 +53,9 @@ class Tensor(NamedTuple):
 
 class Graph(NamedTuple):
     """One graph of a bundle: its file, inputs and outputs (Tensor), tolerance (largest absolute difference), figures,
-    precision (None: float32 only; else which nodes stay in float32, the file typed in half, what the gate measured)."""
+    precision (None: float32 only; else which nodes stay in float32, the file typed in half, what the gate measured);
+    tensorrt8: the file of the same function in the form that TensorRT 8 makes the fewest kernels of, None if there is
+    no other than `file`."""
 
     name: str
     file: str
@@ -61,6 +64,7 @@ class Graph(NamedTuple):
     tolerance: float
     figures: dict
     precision: dict = None
+    tensorrt8: str = None
 
 
 class Bundle:
@@ -194,6 +198,7 @@ def _graph(name, entry):
         float(entry["tolerance"]),
         entry.get("figures", {}),
         entry.get("precision"),
+        entry.get("tensorrt8"),
     )
 
 
@@ -216,7 +221,9 @@ def _manifest(path, content):
         )
     try:
         entries = manifest["files"]
-        names = list(entries) + [graph["file"] for graph in manifest["graphs"].values()]
+        graphs = list(manifest["graphs"].values())
+        names = list(entries) + [graph["file"] for graph in graphs]
+        names += [graph["tensorrt8"] for graph in graphs if graph.get("tensorrt8") is not None]
         plain = all(isinstance(entry["bytes"], int) and isinstance(entry["sha256"], str) for entry in entries.values())
     except (KeyError, TypeError, AttributeError) as error:
         raise BundleError("{}: {} cannot be understood ({}): export it again".format(path, MANIFEST, error))

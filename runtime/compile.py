@@ -45,7 +45,8 @@ def recipe(bundle, graph, precision, api, batches, workspace_bytes, tactics=None
     if half and (not described.precision or not described.precision["file"]):
         raise PlanError("graph '{}' may not run in fp16: build it with --precision fp32".format(graph))
     typed = half and api.typed
-    file = described.precision["file"] if typed else described.file
+    whole = described.file if api.typed else described.tensorrt8 or described.file
+    file = described.precision["file"] if typed else whole
     keep = tuple(sorted(described.precision["keep_float32"])) if half and not typed else ()
     return Recipe(graph, precision, file, bundle.read(file), typed, keep, tuple(batches), workspace_bytes, tactics)
 

@@ -104,7 +104,8 @@ def open_source(source, graph, batch, tensorrt=None):
             return graphs.read(source, batch, name), (), objections(source, name)
         source = Bundle.open(source)
     described = source.graph(graph)
-    content, name = source.read(described.file), "{} '{}'".format(source.path, graph)
+    content = source.read(tensorrt and described.tensorrt8 or described.file)
+    name = "{} '{}'".format(source.path, graph)
     read, notes = graphs.read(content, batch, name), objections(content, name)
     if described.precision is None:
         return read, (), notes

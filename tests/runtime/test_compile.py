@@ -26,10 +26,12 @@ def test_a_recipe_reads_the_file_that_this_version_wants(plug, copied, version):
     api, bundle = Api(plug(version).trt), Bundle.open(copied("realnvp", ["node_exp"]))
     half = compiling.recipe(bundle, "decode", "fp16", api, [1, 8], 5)
     typed = version in TYPED
-    assert half.file == ("decode.fp16.onnx" if typed else "decode.onnx") and half.content == bundle.read(half.file)
+    assert half.file == ("decode.fp16.onnx" if typed else "decode.trt8.onnx")
+    assert half.content == bundle.read(half.file)
     assert half.typed == typed and half.keep == (() if typed else ("node_exp",)) and half.batches == (1, 8)
     single = compiling.recipe(bundle, "decode", "fp32", api, [1, 8], 5)
-    assert single.file == "decode.onnx" and not single.typed and single.keep == ()
+    assert single.file == ("decode.onnx" if typed else "decode.trt8.onnx")
+    assert not single.typed and single.keep == ()
 
 
 def test_no_recipe_for_half_of_a_graph_that_must_be_float32(board, copied, sentence):

@@ -10,7 +10,7 @@ from latentjet.runtime.bundle import Bundle  # noqa: E402
 # what TensorRT for RTX 1.7.1 makes of the shipped bundles' float32 graphs at batch 1 (tests/rtx_layers.py)
 RTX = {
     "fashion-realnvp": {"decode": 57, "dequantise": 24, "encode": 58, "log_prob": 59},
-    "mnist-realnvp": {"decode": 57, "dequantise": 24, "encode": 58, "log_prob": 59},
+    "mnist-realnvp": {"decode": 72, "dequantise": 24, "encode": 73, "log_prob": 74},  # 16 planes: taken apart
     "fashion-cvae": {"decode": 9},
     "fashion-gan": {"decode": 7},
     "mnist-vae": {"decode": 4},
@@ -138,3 +138,14 @@ def test_no_work_is_lost_and_kernels_are_as_many_as_tensorrt_for_rtx_makes(name)
         for fused in (classic, whole):
             assert sum(item.macs for item in fused.kernels) == described.figures["macs"] and not fused.unknown
         assert len(classic.kernels) >= len(whole.kernels)
+
+
+@pytest.mark.parametrize("name", ["fashion-realnvp", "mnist-realnvp"])
+def test_what_tensorrt_8_reads_of_a_flow_has_88_kernels(name):
+    """103 where each coupling joins its half and the label planes."""
+    bundle = Bundle.open(shipped.find(name))
+    described = bundle.graph("decode")
+    apart = graph.read(bundle.read(described.tensorrt8 or described.file))
+    typed = graph.read(bundle.read(described.precision["file"]))
+    joins = [len([node for node in read.nodes if node.operator == "Concat"]) for read in (apart, typed)]
+    assert len(fusion.fuse(apart).kernels) == 88 and joins == [2, 15]
