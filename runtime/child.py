@@ -77,7 +77,8 @@ def live(work, reader, writer):
     """All that the child does; it never returns."""
     answer = {"error": [PlanError.__name__, "its process ended too early"]}
     try:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        if callable(signal.getsignal(signal.SIGINT)):  # else it is ignored, as in a shell's background job
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         die_with_the_parent()
         os.close(reader)

@@ -8,6 +8,7 @@ installed. Every step is a process of its own: one that crashes is an answer, an
 """
 
 import argparse
+import functools
 import json
 import os
 import shlex
@@ -48,8 +49,9 @@ class Board:
         """A step -> {status, out, err, seconds}; interrupt_s: Ctrl-C after so many seconds; watch: called meanwhile."""
         began = time.time()
         process = subprocess.Popen(
-            self.start + words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
-        )
+            self.start + words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+            preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # a background job ignores it
+        )  # fmt: skip
         while True:
             try:
                 out, err = process.communicate(timeout=0.2)

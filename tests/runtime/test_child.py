@@ -21,6 +21,7 @@ from latentjet.runtime.trt_engine import TrtEngine
 
 COMMAND = """
     import importlib.util, os, signal, sys, time
+    signal.signal(signal.SIGINT, {sigint})
     spec = importlib.util.spec_from_file_location("doubles", {doubles!r} + "/__init__.py",
                                                   submodule_search_locations=[{doubles!r}])
     sys.modules["doubles"] = importlib.util.module_from_spec(spec)
@@ -48,18 +49,27 @@ COMMAND = """
 """
 
 
+@pytest.fixture(autouse=True)
+def python_handles_sigint():
+    """Also where the tests are a background job, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture
 def command(copied, tmp_path):
     """(code that runs while TensorRT builds, arguments) -> a started process in a group of its own, path of the bundle,
     function that waits until it is ready."""
     import doubles
 
-    def start(during="pass", before="pass", arguments=None):
+    def start(during="pass", before="pass", arguments=None, sigint="signal.default_int_handler"):
         path, ready = None if arguments else copied(), str(tmp_path / "ready")
         arguments = arguments or ["build", path, "--samples", "8", "--batch", "1,4", "--memory", "device"]
         script = textwrap.dedent(COMMAND).format(
-            doubles=str(Path(doubles.__file__).parent), ready=ready, during=during, before=before, arguments=arguments
-        )
+            doubles=str(Path(doubles.__file__).parent), ready=ready, during=during, before=before, arguments=arguments,
+            sigint=sigint,
+        )  # fmt: skip
         process = subprocess.Popen(
             [sys.executable, "-W", "error", "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             env=dict(os.environ, XDG_CACHE_HOME=str(tmp_path)), cwd=str(tmp_path), start_new_session=True,
@@ -90,6 +100,13 @@ def test_ctrl_c_during_a_build_is_one_sentence_and_status_130(command):
     assert (status, said.count("\n")) == (130, 1)
     assert said == "latentjet build: interrupted; plans that were finished are kept, no other was written\n"
     assert not os.path.exists(os.path.join(path, "plans"))
+
+
+def test_a_background_job_ignores_ctrl_c_in_both_processes(command):
+    process, path, wait = command("said_ready(); time.sleep(0.5)", sigint="signal.SIG_IGN")
+    wait()
+    os.killpg(process.pid, signal.SIGINT)
+    assert ended(process) == (0, "") and os.listdir(os.path.join(path, "plans"))
 
 
 @pytest.mark.parametrize("who", ["the parent", "the child"])
