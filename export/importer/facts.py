@@ -7,7 +7,7 @@ initializer, the output of a Constant node, the Transpose of floating-point weig
 Dropout or a Pad with nothing to do passes on. All else is a tensor, although the builder may fold it later.
 """
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Optional
 
 import numpy as np
 import onnx
@@ -23,9 +23,9 @@ class Value(NamedTuple):
     unknown; array: its value, for weights; is_input: an input of the graph; made_by: the operator that computes it."""
 
     name: str
-    type: str | None
-    stated: str | None
-    shape: tuple | None
+    type: Optional[str]
+    stated: Optional[str]
+    shape: Optional[tuple]
     array: Any = None
     is_input: bool = False
     made_by: str = ""
