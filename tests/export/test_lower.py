@@ -95,14 +95,18 @@ def test_the_lowered_graph_gives_the_same_bits(name):
         np.testing.assert_array_equal(run(after, feeds), run(before, feeds))
 
 
-def test_split_into_equal_parts_gets_sizes():
+@pytest.mark.parametrize("parts", [1, 2, 3, 4, 7])
+def test_split_into_parts_gets_sizes_the_last_of_which_may_be_smaller(parts):
+    """10 into 3 is 4, 4 and 2."""
+    names = [f"part{number}" for number in range(parts)]
     nodes = [
-        helper.make_node("Split", ["x"], ["a", "b", "c"], axis=1, num_outputs=3),
-        helper.make_node("Sub", ["a", "b"], ["y"]),
+        helper.make_node("Split", ["x"], names, axis=1, num_outputs=parts),
+        helper.make_node("Concat", list(reversed(names)), ["y"], axis=1),
     ]
-    before = model_of(nodes, {"x": [BATCH, 6]}, ("y", [BATCH, 2]))
+    size = 10 if parts in (1, 2, 3, 4) else 13
+    before = model_of(nodes, {"x": [BATCH, size]}, ("y", [BATCH, size]))
     after = lower(before, 13)
-    feeds = {"x": values((3, 6))}
+    feeds = {"x": values((3, size))}
     np.testing.assert_array_equal(run(after, feeds), run(before, feeds))
 
 

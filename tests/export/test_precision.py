@@ -125,3 +125,17 @@ def test_bundles_say_what_was_measured(bundles, family):
 def test_a_module_without_z_is_judged_on_its_example_inputs(tmp_path):
     opened = export_module(nn.Linear(6, 3), {"x": torch.randn(7, 6)}, tmp_path / "m.bundle", outputs=("y",))
     assert opened.graph("decode").precision["gate"]["samples"] == 7
+
+
+@pytest.mark.parametrize(("within", "not_finite", "passes"), [(0.999, 0, True), (0.99899, 0, False), (1.0, 1, False)])
+def test_the_gate_wants_999_of_1000_pixels_within_two_levels_and_every_value_finite(within, not_finite, passes):
+    assert precision.Gate(within, 2.0, not_finite, 10_000).passed == passes
+
+
+@pytest.mark.parametrize(("largest", "kept"), [(65504 / 4 - 1, False), (65504 / 4 + 1, True), (30_000.0, True)])
+def test_a_node_within_a_factor_four_of_what_half_holds_stays_in_float32(largest, kept):
+    """Other samples than the calibration's go further."""
+    model = onnx.helper.make_model(
+        onnx.helper.make_graph([onnx.helper.make_node("Tanh", ["x"], ["y"], "the_node")], "test", [], [])
+    )
+    assert bool(precision.out_of_range(model, {"y": largest})) == kept

@@ -318,3 +318,31 @@ def test_a_manifest_that_disagrees_with_the_graph_is_found_before_it_runs(bundle
 def test_an_unknown_graph_lists_the_known(bundles, sentence):
     text = sentence(BundleError, open_engine, Bundle.open(bundles / "realnvp.bundle"), "sample", "ort")
     assert "no graph 'sample'" in text and "decode, dequantise, encode, log_prob" in text
+
+
+def test_staging_memory_is_bounded_however_many_batch_sizes_come(bundles):
+    """An application whose batch grows by one does not keep a buffer for each size."""
+    import gc
+    import weakref
+
+    buffers = []
+
+    class Buffer(np.ndarray):
+        pass
+
+    class Counting(engines.Engine):
+        backend, fresh = "counting", True
+
+        def _allocate(self, count):
+            buffer = np.zeros(count, np.float32).view(Buffer)
+            buffers.append(weakref.ref(buffer))
+            return buffer
+
+        def _run(self, slot):
+            return [slot.flat[:1].copy()]
+
+    engine = Counting(Bundle.open(bundles / "vae.bundle").graph("decode"))
+    for rows in range(1, 41):
+        engine.run(z=np.zeros((rows, 5), np.float32))
+    gc.collect()
+    assert len(buffers) == 40 and sum(buffer() is not None for buffer in buffers) <= engines.MOST_SLOTS

@@ -177,3 +177,15 @@ def test_a_zip_of_the_same_files_has_them_in_the_same_order(tmp_path):
     (tmp_path / "out.zip").write_bytes(content)
     with zipfile.ZipFile(str(tmp_path / "out.zip")) as archive:
         assert archive.namelist() == ["a", "b", "c"]
+
+
+def test_a_file_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    """A power cut after the rename must not find an empty file under it."""
+    from latentjet.runtime import files
+
+    happened = []
+    flush, rename = os.fsync, os.replace
+    monkeypatch.setattr(files.os, "fsync", lambda handle: happened.append("flushed") or flush(handle))
+    monkeypatch.setattr(files.os, "replace", lambda *paths: happened.append("renamed") or rename(*paths))
+    write_file(str(tmp_path / "out"), b"content")
+    assert happened == ["flushed", "renamed"]

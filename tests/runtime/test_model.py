@@ -429,3 +429,22 @@ def test_class_names_that_do_not_fit_the_graphs(bundle, sentence):
     text = sentence(BundleError, load, bundle)
     assert "1 class names do not fit" in text and "export it again" in text
     assert Bundle.open(bundle).classes == ["red"]
+
+
+def test_the_largest_noise_leaves_a_white_pixel_below_one(bundles, monkeypatch):
+    """In float32, 255 and noise that rounds to 1 would be level 256, whose density no flow has."""
+    import latentjet.runtime.model as module
+
+    class Largest:
+        def random_sample(self, shape):
+            return np.full(shape, 1 - 2.0**-53)
+
+    seen = {}
+    with load(bundles / "realnvp.bundle", "ort") as model:
+        monkeypatch.setattr(module, "stream", lambda seed: Largest())
+        encoder = model.engine("encode")
+        run = encoder.run
+        monkeypatch.setattr(encoder, "run", lambda **inputs: seen.update(inputs) or run(**inputs))
+        monkeypatch.setattr(model, "_noise", lambda levels, uniform, known: (uniform, np.zeros(len(levels))))
+        model.encode(np.full((2, 1, 8, 8), 255, np.uint8), [0, 1])
+    assert seen["images"].max() < 1 and (np.floor(seen["images"] * 256) == 255).all()

@@ -445,3 +445,13 @@ def test_precision_is_recorded_and_makes_a_difference(uninterrupted, no_pictures
     assert half.about["history"][-1]["validation"] != single.about["history"][-1]["validation"]
     assert half.about["history"][-1]["validation"] == pytest.approx(single.about["history"][-1]["validation"], rel=0.02)
     assert all(half.arrays[name].dtype == single.arrays[name].dtype for name in half.arrays)
+
+
+def test_no_two_epochs_of_neighbouring_seeds_share_their_random_numbers():
+    """seed + epoch would give the second epoch of seed 0 the order and noise of the first of seed 1."""
+    drawn = {
+        tuple(torch.rand(4, generator=fit.epoch_generator(seed, epoch)).tolist())
+        for seed in range(4)
+        for epoch in range(1, 9)
+    }
+    assert len(drawn) == 4 * 8

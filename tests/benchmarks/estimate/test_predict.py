@@ -170,3 +170,19 @@ def test_a_graph_that_the_board_cannot_read_is_a_note(tmp_path, capsys, target, 
     assert main(["estimate", str(path), "--target", target]) == 0
     out = capsys.readouterr().out
     assert ("note: TensorRT 8.2 cannot read this graph: node 'their_linear' (Gemm): " in out) != reads
+
+
+@pytest.mark.parametrize("kind, grows", [("dense", 2.0), ("conv3x3", None)])
+def test_products_leave_no_core_idle_and_convolutions_with_few_outputs_do(kind, grows):
+    """A matrix product splits its depth, so twice the outputs take twice as long; a small convolution fills the GPU first."""
+    import numpy as np
+    from latentjet.benchmarks.estimate import cost, predict
+    from latentjet.benchmarks.estimate.kernel import KINDS
+
+    def seconds(outputs):
+        work = cost.Work(np.array([KINDS.index(kind)]), np.zeros(1), np.array([outputs]), np.array([64.0]), np.zeros(1, bool))
+        fitted = cost.Calibration(**predict.calibration()["parameters"])
+        return float(cost.costs(work, targets.find("tx2"), False, fitted).arithmetic_s[0])
+
+    ratio = seconds(2000.0) / seconds(1000.0)
+    assert ratio == pytest.approx(grows) if grows else 1 < ratio < 1.9
