@@ -52,7 +52,8 @@ class Lowering:
         self.model, self.graph, self.opset = model, model.graph, opset
         self.before = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
         self.constants = {item.name: numpy_helper.to_array(item) for item in self.graph.initializer}
-        self.fresh = 0
+        self.taken = set(self.constants) | {value.name for value in [*self.graph.input, *self.graph.output]}
+        self.taken |= {name for node in self.graph.node for name in node.output}
 
     def name_batch(self):
         """The first axis of every input and output is called "batch"; stale shapes and traces of the source go."""
@@ -88,12 +89,19 @@ class Lowering:
 
     def constant(self, array, name):
         """Add a constant -> its name, made unique."""
-        while name in self.constants or name in self.shapes:
-            self.fresh += 1
-            name = f"{name}_{self.fresh}"
+        name = self.unique(name)
         self.constants[name] = array
         self.graph.initializer.append(numpy_helper.from_array(array, name))
         return name
+
+    def unique(self, name):
+        """A name for a new value that no other value has: this one, or this one and a number."""
+        number, free = 0, name
+        while free in self.taken:
+            number += 1
+            free = f"{name}_{number}"
+        self.taken.add(free)
+        return free
 
     def rewrite(self):
         """Every node in its form at the target's opset."""

@@ -5,8 +5,9 @@ from typing import NamedTuple
 
 from ..runtime.bundle import MANIFEST, Bundle
 from ..runtime.errors import BundleError, ExportError
-from ..runtime.shipped import find
+from ..runtime.shipped import find, names
 from ..train import checkpoint as checkpoints
+from ..train.models import MODELS
 from .subject import eager_model, is_checkpoint
 
 
@@ -25,6 +26,11 @@ def opened(path):
     """
     if is_bundle(path):
         return of_bundle(Bundle.open(path))
+    if not Path(path).exists():
+        raise ExportError(
+            f"{path} does not exist: give the folder that `latentjet train --out` wrote, a bundle with its weights, or "
+            f"a name that ships ({', '.join(names())})"
+        )
     return of_checkpoint(checkpoints.load(path))
 
 
@@ -58,11 +64,21 @@ def of_bundle(bundle):
             "wrote, or call export_module with your own module"
         )
     bundle.verify()
-    names = ("family", "model", "classes", "data", "trained", "settings")
-    missing = [name for name in names if name not in bundle.manifest]
+    wanted = ("family", "model", "classes", "data", "trained", "settings")
+    missing = [name for name in wanted if name not in bundle.manifest]
     if missing:
         raise BundleError(f"{bundle.path}: bundle.json lacks '{missing[0]}': export the checkpoint instead")
-    return Source(eager_model(bundle), {name: bundle.manifest[name] for name in names})
+    described = bundle.manifest["model"]
+    kind = described.get("class") if isinstance(described, dict) else described
+    if not isinstance(kind, str) or kind not in MODELS:
+        known = ", ".join(sorted(MODELS))
+        raise BundleError(
+            f"{bundle.path}: its model is of class {kind!r}, expected one of {known}: use the latentjet that wrote it"
+        )
+    try:
+        return Source(eager_model(bundle), {name: bundle.manifest[name] for name in wanted})
+    except (TypeError, ValueError) as error:
+        raise BundleError(f"{bundle.path}: weights.npz does not hold a model's weights ({error})") from error
 
 
 def trained(about, history):

@@ -13,7 +13,7 @@ def products(content):
     """Bytes of an ONNX file -> names of its Gemms that those parsers refuse; none where it is no ONNX file."""
     try:
         graph = onnx_file.read(content)
-    except (ValueError, KeyError, IndexError):  # what is no ONNX file is not this module's to explain
+    except (ValueError, LookupError, TypeError, AttributeError):  # what is no ONNX file is not this module's to explain
         return []
     made = set(graph.weights) | {node.outputs[0] for node in graph.nodes if node.kind == "Constant" and node.outputs}
     return [node.name or node.outputs[0] for node in graph.nodes if node.kind == "Gemm" and is_refused(node, made)]

@@ -133,7 +133,8 @@ def load(path):
         about = json.loads(arrays.pop("json").tobytes())
         number = about["format"]
     except DAMAGE as error:
-        raise CheckpointError(f"{path} is no checkpoint of latentjet, or is damaged ({error})") from error
+        reason = "it is no .npz file" if "pickle" in str(error) else error
+        raise CheckpointError(f"{path} is no checkpoint of latentjet, or is damaged ({reason})") from error
     if number != FORMAT:
         raise CheckpointError(f"{path} has format {number}, expected {FORMAT}: use the latentjet that wrote it")
     return Checkpoint(about, arrays)

@@ -46,7 +46,7 @@ def power(graph, node):
         dtype = helper.tensor_dtype_to_np_dtype(base)
         steps.add("Pow", [node.input[0], graph.constant(exponent.astype(dtype), node.output[0] + "_exponent")])
         return steps.nodes
-    if base in INTEGERS and exponent is not None and exponent.size == 1:
+    if base in INTEGERS and exponent is not None and exponent.size == 1 and not exponent.ndim:
         times = float(exponent.reshape(-1)[0])
         if times.is_integer() and 1 <= times <= 8:
             return products(Steps(graph, node), node.input[0], int(times))
@@ -65,6 +65,8 @@ def products(steps, name, times):
 def celu(graph, node):
     """alpha ELU(x / alpha)."""
     alpha = attributes(node).get("alpha", 1.0)
+    if not alpha > 0:  # another function there
+        return None
     steps = Steps(graph, node)
     if alpha == 1:
         steps.add("Elu", [node.input[0]], alpha=1.0)
@@ -101,20 +103,20 @@ def log_softmax(graph, node):
     if rank is None:
         return None
     steps = Steps(graph, node)
-    shifted, _ = shift(steps, [axis % rank], "_maximum", "_shifted")
+    shifted, _ = shift(steps, [axis % rank])
     total = log_sum(steps, shifted, [axis % rank], 1, "_log")
     steps.add("Sub", [shifted, total])
     return steps.nodes
 
 
 def reduce_log_sum_exp(graph, node):
-    """m + log sum exp(x - m), m the maximum."""
+    """m + log sum exp(x - m), m the maximum, made finite: a row of infinities stays what it is."""
     given, rank = attributes(node), rank_of(graph, node.input[0])
     if rank is None:
         return None
     steps, keep = Steps(graph, node), given.get("keepdims", 1)
     axes = [axis % rank for axis in given.get("axes", range(rank))]
-    shifted, maximum = shift(steps, axes, "_maximum", "_shifted")
+    shifted, maximum = shift(steps, axes, finite=True)
     total = log_sum(steps, shifted, axes, keep, "_log")
     if not keep:
         maximum = steps.add("Squeeze", [maximum, steps.constant(axes, np.int64, "_axes")], "_squeezed")
@@ -122,9 +124,14 @@ def reduce_log_sum_exp(graph, node):
     return steps.nodes
 
 
-def shift(steps, axes, largest, shifted):
-    maximum = steps.add("ReduceMax", [steps.node.input[0]], largest, axes=axes, keepdims=1)
-    return steps.add("Sub", [steps.node.input[0], maximum], shifted), maximum
+def shift(steps, axes, finite=False):
+    """-> names of x - maximum and of the maximum, clipped to the numbers of float32 where it must be finite."""
+    maximum = steps.add("ReduceMax", [steps.node.input[0]], "_maximum", axes=axes, keepdims=1)
+    if finite:
+        most = np.finfo(np.float32).max
+        bounds = [steps.constant(-most, what="_least"), steps.constant(most, what="_most")]
+        maximum = steps.add("Clip", [maximum, *bounds], "_finite")
+    return steps.add("Sub", [steps.node.input[0], maximum], "_shifted"), maximum
 
 
 def log_sum(steps, name, axes, keep, suffix):
@@ -141,7 +148,7 @@ def top_k(graph, node):
     steps = Steps(graph, node)
     negated = steps.add("Neg", [node.input[0]], "_negated")
     options = {name: given[name] for name in ("axis", "sorted") if name in given}
-    values = node.output[0] + "_largest"
+    values = graph.unique(node.output[0] + "_largest")
     steps.add("TopK", [negated, node.input[1]], "_largest", outputs=[values, *node.output[1:]], largest=1, **options)
     if node.output[0]:
         steps.add("Neg", [values], outputs=[node.output[0]])

@@ -10,7 +10,7 @@ def conv_transpose(graph, node):
     """In one dimension without output_padding and output_shape; in three with equal pads and a crop."""
     rank, given = rank_of(graph, node.input[0]), attributes(node)
     if rank == 3 and not given.get("output_shape"):
-        if any(given.get("output_padding", ())):
+        if any(given.get("output_padding", ())) and given.get("auto_pad", b"NOTSET") == b"NOTSET":
             return in_two_dimensions(Steps(graph, node), given)
         drop_attribute(node, "output_padding")
     if rank == 5 and given.get("auto_pad", b"NOTSET") in (b"NOTSET", b""):

@@ -12,7 +12,8 @@ class Steps:
 
     def add(self, operator, inputs, suffix="", outputs=None, **options):
         """suffix: makes the name of an intermediate result; "" (the default) is the node's own output."""
-        names = outputs or [f"{self.node.output[0]}{suffix}"]
+        own = self.node.output[0]
+        names = outputs or [self.graph.unique(own + suffix) if suffix else own]
         name = f"{self.node.name}{suffix}" if self.node.name else ""
         self.nodes.append(helper.make_node(operator, inputs, names, name, **options))
         return names[0]

@@ -1,8 +1,10 @@
 """Facts and rules -> findings: what TensorRT 8 says of each node of a graph, and of the graph as a whole."""
 
+from onnx import TensorProto, defs, numpy_helper
+
 from . import contract, rules_arithmetic, rules_others, rules_products, rules_reductions, rules_shapes  # noqa: F401
 from .facts import LARGEST_RANK, Facts
-from .finding import LAYER, RULES, depends, layer_refuses, refused
+from .finding import LAYER, RULES, changed, depends, layer_refuses, refused
 
 VERSIONS = ("8.2", "8.0")
 GRAPH_TYPE = "the parser knows no such type: FLOAT, FLOAT16, INT32, INT64, BOOL and INT8 only"
@@ -31,15 +33,40 @@ def graph_findings(facts):
             stated = facts.types.get(name)
             if stated is not None and stated not in known:
                 yield refused(f"{kind} '{name}' is {stated}: {GRAPH_TYPE}", "cast it before it enters")
+    for item in facts.model.graph.initializer:
+        if item.data_type == TensorProto.INT64 and is_cut(item, facts.readers.get(item.name, ())):
+            yield changed("initializer '{}' is INT64 and becomes INT32: values beyond 2**31 are cut".format(item.name))
     for name in sorted(facts.inputs):
         if facts.types.get(name) == "INT64":
             yield depends(f"input '{name}' is INT64, its binding is INT32: values beyond 2**31 are cut")
+
+
+def is_cut(item, readers):
+    """Does an INT64 initializer hold a value that INT32 does not, for others than Slices, to which it means the end?"""
+    if all(reader.op_type == "Slice" for reader in readers):
+        return False
+    array = numpy_helper.to_array(item)
+    return bool(array.size) and (array.max() > 2**31 - 1 or array.min() < -(2**31))
+
+
+def missing_inputs(node):
+    """Indices of inputs that ONNX wants and the node has not, or under an empty name."""
+    try:
+        schema = defs.get_schema(node.operator, node.opset, "")
+    except defs.SchemaError:
+        return []
+    single = defs.OpSchema.FormalParameterOption.Single
+    wanted = [index for index, item in enumerate(schema.inputs) if item.option == single]
+    return [index for index in wanted if node.input(index) is None]
 
 
 def node_findings(node):
     """Every Finding about a Node."""
     if node.operator not in contract.operators(node.version):
         return [refused("there is no importer and no plugin of this name")]
+    missing = missing_inputs(node)
+    if missing:
+        return [refused("its input {} is missing".format(missing[0]), "export it again")]
     found = list(general(node))
     if not any(item.level == "refused" for item in found):  # the rules count on what the contract asks for
         for rule in RULES.get(node.operator, ()):

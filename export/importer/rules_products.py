@@ -109,8 +109,7 @@ def broadcasts(operands, node):
         if value is not None and value.rank == len(operand):
             for letter, size in zip(operand, value.shape):
                 sizes.setdefault(letter, set()).add(size)
-    fixed = [{size for size in found if is_size(size)} for found in sizes.values()]
-    return any(1 in found and len(found) > 1 for found in fixed)
+    return any(1 in found and len(found) > 1 for found in sizes.values())
 
 
 @rule("Conv", "ConvTranspose")
@@ -145,6 +144,8 @@ def transposed(node):
         yield from output_shape(node, data.shape[2:], kernel.shape[2:], given_shape, extra)
     elif auto in ("SAME_UPPER", "SAME_LOWER") and any(extra):
         yield changed("output_padding is ignored with auto_pad SAME", "write pads out")
+    elif node.version == "8.0" and count == 3 and extra[0] > end[0]:
+        yield refused("TensorRT 8.0 has no output_padding on the first of three axes", "pad the output instead")
     elif count == 3 and tuple(start) != tuple(max(e - x, 0) for e, x in zip(end, extra)):
         yield refused(
             "in three dimensions, pads must be equal at both ends after output_padding is taken off the end",

@@ -213,3 +213,33 @@ def test_weights_behind_constant_operators_are_weights_again():
     assert [node.op_type for node in after.graph.node] == ["Conv"] and not objections(after)
     feeds = {"x": floats(3, 4, 6, 6)}
     np.testing.assert_allclose(run(after, feeds), run(before, feeds), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("row", [[-np.inf] * 4, [np.inf, 1, 2, 3], [-np.inf, 1, 2, 3], [3e38, -3e38, 0, 1]])
+def test_a_logarithm_of_sums_of_infinities_is_what_it_was(row):
+    """A row that is masked altogether has minus infinity, not NaN."""
+    case = Case("ReduceLogSumExp", x(4), ["x", "axes"], {"axes": integers(1)}, keepdims=0)
+    feeds = {"x": np.array([row], np.float32)}
+    with np.errstate(over="ignore"):
+        expected = np.logaddexp.reduce(feeds["x"], axis=1)
+    np.testing.assert_array_equal(run(lower(case.model(), 13), feeds), expected)
+
+
+def test_a_celu_below_zero_is_left_to_the_linter():
+    after = lower(Case("Celu", x(4), ["x"], alpha=-1.5).model(), 13)
+    assert [node.op_type for node in after.graph.node] == ["Celu"] and objections(after)
+
+
+@pytest.mark.parametrize("taken", ["y_sum", "y_maximum", "y_over", "y_least"])
+def test_names_of_what_is_made_in_between_are_new(taken):
+    """An output, or a constant, of the user's may have the name that a rewrite would give."""
+    node = helper.make_node("ReduceLogSumExp", ["x", "axes"], ["y"], keepdims=0)
+    other = helper.make_node("Neg", ["x"], [taken])
+    values = [helper.make_tensor_value_info("x", FLOAT, [BATCH, 4])]
+    outputs = [helper.make_tensor_value_info("y", FLOAT, [BATCH]), helper.make_tensor_value_info(taken, FLOAT, [BATCH, 4])]
+    graph = helper.make_graph([node, other], "test", values, outputs, [numpy_helper.from_array(integers(1), "axes")])
+    before = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
+    after = lower(before, 13)
+    feeds = {"x": floats(3, 4)}
+    np.testing.assert_allclose(run(after, feeds), run(before, feeds), rtol=1e-6)
+    assert [value.name for value in after.graph.output] == ["y", taken]

@@ -11,6 +11,7 @@ from latentjet.export.source import opened, trained
 from latentjet.runtime.bundle import Bundle
 from latentjet.runtime.cli import main
 from latentjet.runtime.errors import BundleError, ExportError
+from latentjet.train.errors import CheckpointError
 from torch import nn, randn
 
 
@@ -52,6 +53,31 @@ def test_a_manifest_that_lacks_an_entry_is_named(bundles, tmp_path):
     (place / "bundle.json").write_text(json.dumps(manifest))
     with pytest.raises(BundleError, match="lacks 'settings'"):
         opened(place)
+
+
+@pytest.mark.parametrize("model", ["x", None, {}, {"class": []}, {"class": "Unet", "arguments": {}}])
+def test_a_model_that_is_garbled_or_not_known_is_one_sentence(bundles, tmp_path, model, capsys):
+    place = tmp_path / "cvae.bundle"
+    main(["copy", str(bundles / "cvae.bundle"), str(place)])
+    manifest = json.loads((place / "bundle.json").read_text())
+    manifest["model"] = model
+    (place / "bundle.json").write_text(json.dumps(manifest))
+    capsys.readouterr()
+    assert main(["export", str(place), str(tmp_path / "new.zip")]) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and "expected one of GAN, RealNVP, VAE" in error and "--backend" not in error
+
+
+def test_a_name_that_does_not_ship_lists_those_that_do(tmp_path):
+    with pytest.raises(ExportError, match=r"fashion-foo does not exist.*fashion-realnvp"):
+        opened("fashion-foo")
+
+
+def test_what_is_no_checkpoint_is_said_in_our_words(tmp_path):
+    (tmp_path / "README.md").write_text("a file")
+    with pytest.raises(CheckpointError, match="it is no .npz file") as caught:
+        opened(tmp_path / "README.md")
+    assert "pickle" not in str(caught.value)
 
 
 def test_no_graph_that_ships_has_a_product_without_a_third_input():

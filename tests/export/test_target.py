@@ -106,3 +106,44 @@ def test_the_older_parser_has_notes_of_its_own(made, says):
     notes = lint(graph([made()], constants=constants), TX2)
     assert (says is None) == (notes == [])
     assert all(says in note and "4.6.1" in note for note in notes)
+
+
+@pytest.mark.parametrize("how", ["initializer", "Constant node"])
+def test_an_integer_beyond_int32_is_refused_wherever_it_stands(how):
+    tensor = numpy_helper.from_array(np.array([2**35, 1]), "big")
+    add = helper.make_node("Add", ["x", "big"], ["y"], "add")
+    nodes = [add] if how == "initializer" else [helper.make_node("Constant", [], ["big"], value=tensor), add]
+    model = graph(nodes, TensorProto.INT64, shape=("batch", 2))
+    if how == "initializer":
+        model.graph.initializer.append(tensor)
+    with pytest.raises(ExportError, match=r"becomes INT32: values beyond 2\*\*31 are cut"):
+        lint(model, TX2)
+
+
+def test_the_end_of_a_slice_may_be_the_largest_integer():
+    ends = {"s": np.array([1]), "e": np.array([2**63 - 1]), "a": np.array([1])}
+    assert lint(graph([node("Slice", ["x", "s", "e", "a"])], constants=ends), TX2) == []
+
+
+@pytest.mark.parametrize(
+    ("operator", "inputs"),
+    [("Cast", [""]), ("Clip", [""]), ("ReduceMax", [""]), ("MatMul", ["x"]), ("Gemm", ["", "x"]), ("Conv", ["x", ""]),
+     ("TopK", ["x"]), ("Cast", []), ("Transpose", [""]), ("CumSum", ["x", ""])],
+)  # fmt: skip
+def test_an_input_that_is_missing_is_named(operator, inputs):
+    with pytest.raises(ExportError, match=rf"'the_{operator}'.*its input \d is missing"):
+        lint(graph([node(operator, inputs, **({"to": 1} if operator == "Cast" else {}))]), TX2)
+
+
+def test_einsum_that_stretches_one_over_the_batch_is_refused():
+    weights = {"w": np.ones((1, 4), np.float32)}
+    with pytest.raises(ExportError, match="does not broadcast"):
+        lint(graph([node("Einsum", ["x", "w"], equation="bi,bi->bi")], constants=weights, shape=("batch", 4)), TX2)
+
+
+@pytest.mark.parametrize(("padding", "reads"), [([1, 0, 0], False), ([0, 1, 1], True)])
+def test_the_older_parser_has_no_output_padding_on_the_first_of_three_axes(padding, reads):
+    weights = {"w": np.ones((4, 2, 2, 2, 2), np.float32)}
+    made = node("ConvTranspose", ["x", "w"], strides=[2, 2, 2], output_padding=padding)
+    notes = lint(graph([made], constants=weights, shape=("batch", 4, 3, 3, 3)), TX2)
+    assert (notes == []) == reads

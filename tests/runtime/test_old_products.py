@@ -82,7 +82,7 @@ def test_the_zero_input_changes_no_bit(outdated, bundles):
         assert all(np.array_equal(seen[name], expected[name]) for name in expected)
 
 
-@pytest.mark.parametrize("content", [b"", b"hello world", b"\x08\x07" + 40 * b"\xff"])
+@pytest.mark.parametrize("content", [b"", b"hello world", b"\x08\x07" + 40 * b"\xff", b"\x08\x07\x38\x05", b"\x08\x07\x3a\x04\x0a\x02\x08\x05"])
 def test_what_is_no_graph_has_no_products(content):
     assert old_products.products(content) == []
 
