@@ -8,6 +8,7 @@ import re
 from typing import NamedTuple
 
 from ..runtime.errors import BundleError
+from ..runtime.onnx_file import fields
 
 WHOLE = re.compile(r"^(.*\bcouplings\.\d+)\..*$")  # what is told as one layer
 START = "input"
@@ -51,35 +52,6 @@ def layer_of(weight):
     path = re.sub(r"^module\.", "", weight).rpartition(".")[0]
     match = WHOLE.match(path + ".")
     return match.group(1) if match else path
-
-
-def fields(data):
-    """Yields (field number, value) of a protobuf message: an int, or bytes. Raises ValueError where it is cut off."""
-    place = 0
-    while place < len(data):
-        tag, place = _varint(data, place)
-        kind = tag & 7
-        if kind == 0:
-            value, place = _varint(data, place)
-        else:
-            size = {1: 8, 5: 4}.get(kind)
-            if kind == 2:
-                size, place = _varint(data, place)
-            if size is None or place + size > len(data):
-                raise ValueError("a message that is cut off")
-            value, place = data[place : place + size], place + size
-        yield tag >> 3, value
-
-
-def _varint(data, place):
-    value, shift = 0, 0
-    while True:
-        if place >= len(data) or shift > 63:
-            raise ValueError("a number that is cut off")
-        value |= (data[place] & 127) << shift
-        place, shift = place + 1, shift + 7
-        if data[place - 1] < 128:
-            return value, place
 
 
 def _node(data):
