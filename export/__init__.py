@@ -5,11 +5,16 @@
     export_module(decoder, {"z": torch.randn(2, 20)}, "decoder.bundle")
 
 Contents
+    source.py   what is exported: a checkpoint, or a bundle to export again
     graphs.py   which methods of each model become graphs: names, axes, tolerances
     fold.py     exact rewrites of a model before it is traced
     to_onnx.py  module -> ONNX at the target's opset
     lower.py    exact rewrites of an ONNX graph from the exporter's opset to the target's
-    target.py   what a target can run, and what to do about a node that it cannot
+    constants.py  what depends on constants alone is computed once
+    forms/      exact rewrites of nodes that the target's parser refuses or misreads
+    importer/   what the parser of TensorRT 8.2 and 8.0 says of a graph
+    target.py   what a target can run: the parser's word, and where this project is stricter
+    couplings.py  a flow's graph in the form of which TensorRT 8 makes the fewest kernels
     figures.py  what a graph costs; fused.py  how many nodes fusion leaves
     half.py     a float32 graph -> the same graph typed in half precision
     precision.py  which nodes may run in half, decided by measurement

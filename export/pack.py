@@ -60,7 +60,7 @@ def export_checkpoint(source, path, target="tx2", overwrite=False, progress=prin
     packed = {}
     for spec in graphs_of(model):
         names = [name for name in spec.inputs if name in inputs]
-        progress(f"graph '{spec.name}': tracing, lowering to opset {target.opset}, looking up each operator")
+        progress(f"graph '{spec.name}': tracing, lowering to opset {target.opset}, judging each node")
         chosen = {name: inputs[name] for name in names}
         apart = take_apart if isinstance(model, RealNVP) else None
         packed[spec.name] = pack(Method(model, spec.method), Method(folded, spec.method), chosen, spec, target, apart)
