@@ -7,6 +7,7 @@ from ..runtime.bundle import MANIFEST, Bundle
 from ..runtime.errors import BundleError, ExportError
 from ..runtime.shipped import find, names
 from ..train import checkpoint as checkpoints
+from ..train.errors import CheckpointError
 from ..train.models import MODELS
 from .subject import eager_model, is_checkpoint
 
@@ -27,7 +28,7 @@ def opened(path):
     if is_bundle(path):
         return of_bundle(Bundle.open(path))
     if not Path(path).exists():
-        raise ExportError(
+        raise CheckpointError(
             f"{path} does not exist: give the folder that `latentjet train --out` wrote, a bundle with its weights, or "
             f"a name that ships ({', '.join(names())})"
         )

@@ -69,7 +69,7 @@ def test_a_model_that_is_garbled_or_not_known_is_one_sentence(bundles, tmp_path,
 
 
 def test_a_name_that_does_not_ship_lists_those_that_do(tmp_path):
-    with pytest.raises(ExportError, match=r"fashion-foo does not exist.*fashion-realnvp"):
+    with pytest.raises(CheckpointError, match=r"fashion-foo does not exist.*fashion-realnvp"):
         opened("fashion-foo")
 
 
