@@ -79,7 +79,10 @@ def everything(model, version):
     facts = Facts(model, version)
     found = [(None, item) for item in graph_findings(facts)]
     for proto, node in facts.nodes():
-        found += [(proto, item) for item in node_findings(node) or stricter(node)]
+        said = node_findings(node)
+        if all(item.level == DEPENDS for item in said):  # read as it is meant: here this project may ask for more
+            said = said + stricter(node)
+        found += [(proto, item) for item in said]
     return found
 
 

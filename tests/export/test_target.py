@@ -147,3 +147,11 @@ def test_the_older_parser_has_no_output_padding_on_the_first_of_three_axes(paddi
     made = node("ConvTranspose", ["x", "w"], strides=[2, 2, 2], output_padding=padding)
     notes = lint(graph([made], constants=weights, shape=("batch", 4, 3, 3, 3)), TX2)
     assert (notes == []) == reads
+
+
+def test_a_note_does_not_hide_what_this_project_refuses():
+    """A seed is ignored there, which is a note; noise drawn inside of a graph is refused all the same."""
+    with pytest.raises(ExportError, match="cannot be repeated"):
+        lint(graph([node("RandomUniformLike", seed=1.0)]), TX2)
+    with pytest.raises(ExportError, match="DOUBLE"):
+        lint(graph([node("LogSoftmax")], TensorProto.DOUBLE), TX2)
